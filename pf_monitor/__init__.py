@@ -1,0 +1,1 @@
+"""Tracing and monitoring for Microsoft prompt flow."""

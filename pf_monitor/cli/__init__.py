@@ -1,0 +1,19 @@
+"""The `pf-monitor` command: one file a sub-command, this one puts them together."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    name="pf-monitor",
+    help="Tracing and monitoring for Microsoft prompt flow.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the `pf-monitor` script."""
+    app()
