@@ -1,0 +1,77 @@
+"""What a stream has given so far: bounded, and merged the way a reader wants to see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pf_monitor.instrument.content import BUDGET
+
+if TYPE_CHECKING:
+    from pf_monitor.model.step import Step
+
+_MOST_ITEMS = 1_000
+
+
+class _Pieces(list[str]):
+    """Pieces of text that came one after the other."""
+
+
+class Collected:
+    """The items of a generator: pieces of text become one text, anything else a list.
+
+    Args:
+        step: The generator's step; it notes when the first item came.
+    """
+
+    __slots__ = ("_capture", "_characters", "_items", "_left_out", "_step", "_streamed")
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._capture = step.recorder.capture_content
+        self._items: list[Any] = []
+        self._characters = 0
+        self._left_out = 0
+        self._streamed = False
+
+    def add(self, item: Any) -> None:
+        """Take one item."""
+        if not self._streamed:
+            self._streamed = True
+            self._step.time_to_first_chunk_ns = self._step.elapsed_ns()
+        if not self._capture:
+            return
+        if self._characters >= BUDGET or len(self._items) >= _MOST_ITEMS:
+            self._left_out += 1
+            return
+        if type(item) is str:
+            self._characters += len(item)
+            if self._items and type(self._items[-1]) is _Pieces:
+                self._items[-1].append(item)
+            else:
+                self._items.append(_Pieces([item]))
+        else:
+            self._characters += 1
+            self._items.append(item)
+
+    def output(self, returned: Any = None) -> Any:
+        """Return what the generator gave: its text, its items, or what it returned if it yielded nothing."""
+        items = ["".join(item) if type(item) is _Pieces else item for item in self._items]
+        if not items:
+            return returned
+        if len(items) == 1 and type(items[0]) is str:
+            return items[0]
+        if all(isinstance(item, dict) for item in items):
+            return _merged(items)
+        if self._left_out:
+            items.append(f"… {self._left_out} more")
+        return items
+
+
+def _merged(items: list[dict[Any, Any]]) -> dict[Any, Any]:
+    """Merge a stream of partial outputs: texts of the same field are joined, of other values the last one counts."""
+    whole: dict[Any, Any] = {}
+    for item in items:
+        for key, value in item.items():
+            before = whole.get(key)
+            whole[key] = before + value if isinstance(before, str) and isinstance(value, str) else value
+    return whole

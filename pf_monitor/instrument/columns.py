@@ -1,0 +1,147 @@
+"""The four columns of a flow run: question, answer, context and ground truth, found by mapping or by usual name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pf_monitor import notices
+from pf_monitor.instrument import content
+from pf_monitor.model import names
+from pf_monitor.model.mapping import MISSING, ColumnMapping, follow, has_members, usual
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pf_monitor.model.step import FlowRun, Step
+
+_OF_INPUTS = (names.QUESTION, names.GROUND_TRUTH, names.CONTEXT)
+"""Columns that are looked for in the inputs where nothing is mapped."""
+
+_OF_OUTPUTS = (names.ANSWER, names.CONTEXT)
+
+_NONE = ColumnMapping()
+
+
+def wanted_outputs(mapping: ColumnMapping | None) -> dict[str, list[tuple[str, tuple[str | int, ...]]]]:
+    """Return, for each node that a mapping names, the columns and the paths into its output."""
+    wanted: dict[str, list[tuple[str, tuple[str | int, ...]]]] = {}
+    for column, place in (mapping or _NONE).places.items():
+        if place.node is not None:
+            wanted.setdefault(place.node, []).append((column, place.path))
+    return wanted
+
+
+def take_inputs(step: Step, inputs: Mapping[str, Any], mapping: ColumnMapping | None) -> None:
+    """Fill the columns that come from a flow's inputs, and keep the other inputs as they are."""
+    places = (mapping or _NONE).places
+    carried: set[str] = set()
+    for column, place in places.items():
+        if place.root != "inputs":
+            continue
+        value = follow(inputs, place.path)
+        if value is MISSING:
+            _say_misplaced(step, column, place.text, "inputs", inputs)
+            continue
+        step.content[column] = content.to_text(value)
+        if len(place.path) == 1:
+            carried.add(str(place.path[0]))
+    for column in _OF_INPUTS:
+        if column not in places and column not in step.content and (found := usual(column, inputs)) is not None:
+            step.content[column] = content.to_text(found[1])
+            carried.add(found[0])
+    if rest := {name: value for name, value in inputs.items() if name not in carried}:
+        step.content[names.INPUTS] = content.to_json(rest)
+
+
+def take_node_output(flow: FlowRun, node: str, output: Any) -> None:
+    """Fill the columns that come from a node's output."""
+    for column, path in flow.wanted.get(node, ()):
+        value = follow(output, path)
+        if value is not MISSING:
+            flow.columns[column] = content.to_text(value)
+
+
+def take_output(step: Step, output: Any, mapping: ColumnMapping | None, *, ended_well: bool) -> None:
+    """Fill the columns that come from a flow's output and its nodes, and keep the rest of the output as it is.
+
+    Args:
+        step: The flow.
+        output: What it returned, or had yielded so far.
+        mapping: Its column mapping.
+        ended_well: Whether a column that is missing is worth a word; after an error it is not.
+    """
+    places = (mapping or _NONE).places
+    flow = step.flow
+    single = not has_members(output)
+    carried: set[str] = set()
+    whole = False
+    if flow is not None:
+        step.content.update(flow.columns)
+    for column, place in places.items():
+        if place.root == "outputs":
+            value = output if single and len(place.path) <= 1 else follow(output, place.path)
+            if value is MISSING:
+                if ended_well:
+                    _say_misplaced(step, column, place.text, "outputs", _members(output))
+                continue
+            if value is None and not ended_well:
+                continue
+            step.content[column] = content.to_text(value)
+            whole = whole or value is output
+            carried.update(str(part) for part in place.path[:1])
+        elif place.node is not None and ended_well and column not in step.content:
+            _say_not_run(step, column, place.text, flow.nodes if flow is not None else ())
+    if single and names.ANSWER not in places and output is not None:
+        step.content[names.ANSWER] = content.to_text(output)
+        whole = True
+    for column in _OF_OUTPUTS:
+        if column not in places and not single and (found := usual(column, output)) is not None:
+            step.content[column] = content.to_text(found[1])
+            carried.add(found[0])
+    if names.CONTEXT not in step.content and names.CONTEXT not in places and flow is not None and flow.retrieved:
+        step.content[names.CONTEXT] = flow.retrieved
+    _keep_rest(step, output, single=single, whole=whole, carried=carried)
+
+
+def _keep_rest(step: Step, output: Any, *, single: bool, whole: bool, carried: set[str]) -> None:
+    if whole or output is None:
+        return
+    if single:
+        step.content[names.OUTPUT] = content.to_json(output)
+    elif rest := {name: value for name, value in _members(output).items() if name not in carried}:
+        step.content[names.OUTPUT] = content.to_json(rest)
+
+
+def _members(output: Any) -> Mapping[str, Any]:
+    if isinstance(output, Mapping):
+        return output
+    return {name: value for name, value in vars(output).items() if not name.startswith("_")}
+
+
+def _say_misplaced(step: Step, column: str, place: str, where: str, members: Iterable[Any]) -> None:
+    have = ", ".join(sorted(str(member) for member in members)) or "none"
+    notices.say_once(
+        f"column {step.name} {column}",
+        "pf_monitor: the column %s of flow %s is mapped to %s, which is not there. Its %s are: %s. "
+        "Correct it in @pf_monitor.flow(%s=...).",
+        column,
+        step.name,
+        place,
+        where,
+        have,
+        column,
+    )
+
+
+def _say_not_run(step: Step, column: str, place: str, nodes: Iterable[str] | Sequence[str]) -> None:
+    notices.say_once(
+        f"column {step.name} {column}",
+        "pf_monitor: the column %s of flow %s is mapped to %s, but no such node gave anything in this run. "
+        "Nodes that ran: %s. Correct it in @pf_monitor.flow(%s=...), or decorate that step with @pf_monitor.node.",
+        column,
+        step.name,
+        place,
+        ", ".join(sorted(nodes)) or "none",
+        column,
+    )

@@ -1,0 +1,1 @@
+"""Model calls of the `openai` client, recorded without decorating anything."""

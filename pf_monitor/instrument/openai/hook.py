@@ -1,0 +1,121 @@
+"""Put ourselves between the `openai` client's resources and its HTTP: every model call passes `request` once.
+
+One place sees chat, completions, embeddings and responses, plain, parsed and streamed, retries included, for OpenAI
+and Azure OpenAI alike.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from pf_monitor import notices, runtime
+from pf_monitor.instrument.openai.call import Call
+from pf_monitor.instrument.openai.operations import exchange_for
+from pf_monitor.instrument.openai.streams import watch_async_stream, watch_stream
+from pf_monitor.instrument.parentage import attach, detach
+from pf_monitor.model.kinds import Outcome
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_MARK = "__pf_monitor__"
+
+
+def install(openai: ModuleType) -> None:
+    """Watch the clients of the `openai` package; once.
+
+    Args:
+        openai: The package, from version 1 on.
+    """
+    azure = (openai.AzureOpenAI, openai.AsyncAzureOpenAI)
+    if not hasattr(openai.OpenAI.request, _MARK):
+        openai.OpenAI.request = _sync(openai.OpenAI.request, azure)
+        openai.AsyncOpenAI.request = _async(openai.AsyncOpenAI.request, azure)
+
+
+def _sync(request: Any, azure: tuple[type, ...]) -> Any:
+    @functools.wraps(request)
+    def watched(client: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
+        call = None if runtime.off else _open(client, options, azure)
+        if call is None:
+            return request(client, cast_to, options, *args, **kwargs)
+        token = attach(call.context)
+        try:
+            answer = request(client, cast_to, _with_headers(options, call), *args, **kwargs)
+        except BaseException as error:
+            call.failed(error)
+            raise
+        finally:
+            detach(token)
+        if kwargs.get("stream") and _is_stream(answer):
+            watch_stream(call, answer)
+        else:
+            _answered(call, answer)
+        return answer
+
+    setattr(watched, _MARK, True)
+    return watched
+
+
+def _async(request: Any, azure: tuple[type, ...]) -> Any:
+    @functools.wraps(request)
+    async def watched(client: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
+        call = None if runtime.off else _open(client, options, azure)
+        if call is None:
+            return await request(client, cast_to, options, *args, **kwargs)
+        token = attach(call.context)
+        try:
+            answer = await request(client, cast_to, _with_headers(options, call), *args, **kwargs)
+        except BaseException as error:
+            call.failed(error)
+            raise
+        finally:
+            detach(token)
+        if kwargs.get("stream") and _is_stream(answer):
+            watch_async_stream(call, answer)
+        else:
+            _answered(call, answer)
+        return answer
+
+    setattr(watched, _MARK, True)
+    return watched
+
+
+def _open(client: Any, options: Any, azure: tuple[type, ...]) -> Call | None:
+    """Begin the step of a request, or return None for one that is not a model call."""
+    try:
+        exchange = exchange_for(options.method, options.url, options.json_data)
+        if exchange is None:
+            return None
+        recorder = runtime.recorder or runtime.decide()
+        if recorder is None:
+            return None
+        return Call(recorder, exchange, str(client.base_url), is_azure=isinstance(client, azure))
+    except Exception as error:  # noqa: BLE001 - never into the caller
+        notices.say_once("openai-begin", "pf_monitor could not begin a model call: %r", error)
+        return None
+
+
+def _with_headers(options: Any, call: Call) -> Any:
+    """Return the request's options with the headers that join it; what the user set stays."""
+    given = options.headers if isinstance(options.headers, dict) else {}
+    theirs = {name.lower() for name in given}
+    ours = {name: value for name, value in call.headers.items() if name.lower() not in theirs}
+    return options.model_copy(update={"headers": {**given, **ours}})
+
+
+def _is_stream(answer: Any) -> bool:
+    return hasattr(answer, "_iterator")
+
+
+def _answered(call: Call, answer: Any) -> None:
+    """End a call that was answered at once. A raw response is read only if its body is there already."""
+    try:
+        response = getattr(answer, "http_response", None)
+        if response is not None:
+            answer = response.json() if getattr(response, "is_closed", False) else None
+        call.answered(answer)
+    except Exception as error:  # noqa: BLE001 - never into the caller
+        notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", error)
+        call.end(Outcome.OK)

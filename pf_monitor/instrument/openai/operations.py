@@ -1,0 +1,326 @@
+"""What each endpoint of the OpenAI API asks and answers, told in the words of the GenAI conventions.
+
+One class for each shape of exchange. None of them raises on an answer that looks different: servers that call
+themselves compatible answer with anything.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pf_monitor.model import names
+from pf_monitor.model.kinds import Kind
+from pf_monitor.tokens.usage import Usage, read_usage
+
+if TYPE_CHECKING:
+    from opentelemetry.util.types import AttributeValue
+
+_REQUEST_ATTRIBUTES = {
+    "temperature": names.REQUEST_TEMPERATURE,
+    "top_p": names.REQUEST_TOP_P,
+    "max_tokens": names.REQUEST_MAX_TOKENS,
+    "max_completion_tokens": names.REQUEST_MAX_TOKENS,
+    "max_output_tokens": names.REQUEST_MAX_TOKENS,
+    "seed": names.REQUEST_SEED,
+}
+
+
+class Exchange(ABC):
+    """One call of an endpoint: what was asked, and what has been answered so far.
+
+    Args:
+        request: The body of the request.
+
+    Attributes:
+        usage: The provider's own count, once it has given one.
+        model: The model that answered.
+        response_id: The provider's id of the answer.
+        finish_reasons: Why each choice ended.
+    """
+
+    kind: ClassVar[Kind] = Kind.LLM
+    operation: ClassVar[str] = "chat"
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        self.request = request
+        self.usage: Usage | None = None
+        self.model: str | None = None
+        self.response_id: str | None = None
+        self.finish_reasons: list[str] = []
+
+    @property
+    def requested_model(self) -> str:
+        """The model that was asked for; empty where the address alone says it."""
+        return _text(self.request.get("model"))
+
+    def request_attributes(self) -> dict[str, AttributeValue]:
+        """Return what is known before the call."""
+        attributes: dict[str, AttributeValue] = {}
+        for field, name in _REQUEST_ATTRIBUTES.items():
+            value = self.request.get(field)
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                attributes[name] = value
+        choices = self.request.get("n")
+        if isinstance(choices, int) and choices > 1:
+            attributes[names.REQUEST_CHOICE_COUNT] = choices
+        if self.request.get("stream") is True:
+            attributes[names.REQUEST_STREAM] = True
+        return attributes
+
+    @abstractmethod
+    def input_content(self) -> dict[str, Any]:
+        """Return what was sent to the model, by attribute name, as the conventions shape it."""
+
+    @abstractmethod
+    def output_content(self) -> dict[str, Any]:
+        """Return what the model has answered so far, likewise."""
+
+    @abstractmethod
+    def take_response(self, response: Any) -> None:
+        """Take a whole answer."""
+
+    @abstractmethod
+    def take_chunk(self, chunk: Any) -> None:
+        """Take a piece of a streamed answer."""
+
+    def _take_header(self, answer: Any) -> None:
+        """Take what every answer and every chunk may carry."""
+        self.model = _text(_get(answer, "model")) or self.model
+        self.response_id = _text(_get(answer, "id")) or self.response_id
+        self.usage = read_usage(_get(answer, "usage")) or self.usage
+
+
+class Chat(Exchange):
+    """`/chat/completions`."""
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        super().__init__(request)
+        self._choices: dict[int, _Message] = {}
+
+    def input_content(self) -> dict[str, Any]:
+        content: dict[str, Any] = {names.INPUT_MESSAGES: [_message(m) for m in _list(self.request.get("messages"))]}
+        if tools := self.request.get("tools") or self.request.get("functions"):
+            content[names.TOOL_DEFINITIONS] = tools
+        return content
+
+    def output_content(self) -> dict[str, Any]:
+        return {names.OUTPUT_MESSAGES: [self._choices[index].as_message() for index in sorted(self._choices)]}
+
+    def take_response(self, response: Any) -> None:
+        self._take_header(response)
+        for position, choice in enumerate(_list(_get(response, "choices"))):
+            self._take_choice(choice, _get(choice, "message"), position)
+
+    def take_chunk(self, chunk: Any) -> None:
+        self._take_header(chunk)
+        for choice in _list(_get(chunk, "choices")):
+            self._take_choice(choice, _get(choice, "delta"), 0)
+
+    def _take_choice(self, choice: Any, message: Any, position: int) -> None:
+        index = _get(choice, "index")
+        kept = self._choices.setdefault(index if isinstance(index, int) else position, _Message())
+        kept.add(message)
+        if reason := _text(_get(choice, "finish_reason")):
+            kept.finish_reason = reason
+            self.finish_reasons.append(reason)
+
+
+class Completion(Exchange):
+    """`/completions`."""
+
+    operation = "text_completion"
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        super().__init__(request)
+        self._choices: dict[int, _Message] = {}
+
+    def input_content(self) -> dict[str, Any]:
+        prompt = self.request.get("prompt")
+        prompts = [prompt] if isinstance(prompt, str) else _list(prompt)
+        return {names.INPUT_MESSAGES: [{"role": "user", "parts": [_part(p)]} for p in prompts]}
+
+    def output_content(self) -> dict[str, Any]:
+        return {names.OUTPUT_MESSAGES: [self._choices[index].as_message() for index in sorted(self._choices)]}
+
+    def take_response(self, response: Any) -> None:
+        self._take_header(response)
+        for choice in _list(_get(response, "choices")):
+            index = _get(choice, "index")
+            kept = self._choices.setdefault(index if isinstance(index, int) else 0, _Message())
+            kept.add({"content": _get(choice, "text")})
+            if reason := _text(_get(choice, "finish_reason")):
+                kept.finish_reason = reason
+                self.finish_reasons.append(reason)
+
+    take_chunk = take_response
+
+
+class Embeddings(Exchange):
+    """`/embeddings`."""
+
+    kind = Kind.EMBEDDING
+    operation = "embeddings"
+
+    def input_content(self) -> dict[str, Any]:
+        return {names.INPUTS: {"input": self.request.get("input")}}
+
+    def output_content(self) -> dict[str, Any]:
+        return {}
+
+    def take_response(self, response: Any) -> None:
+        self._take_header(response)
+
+    take_chunk = take_response
+
+
+class Responses(Exchange):
+    """`/responses`."""
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        super().__init__(request)
+        self._output: list[Any] = []
+        self._text: dict[tuple[Any, Any], list[str]] = {}
+
+    def input_content(self) -> dict[str, Any]:
+        given = self.request.get("input")
+        messages = [{"role": "user", "content": given}] if isinstance(given, str) else _list(given)
+        content: dict[str, Any] = {names.INPUT_MESSAGES: [_message(m) for m in messages]}
+        if isinstance(instructions := self.request.get("instructions"), str):
+            content[names.SYSTEM_INSTRUCTIONS] = [_part(instructions)]
+        if tools := self.request.get("tools"):
+            content[names.TOOL_DEFINITIONS] = tools
+        return content
+
+    def output_content(self) -> dict[str, Any]:
+        if self._output:
+            return {names.OUTPUT_MESSAGES: [_message(item) for item in self._output]}
+        texts = ["".join(pieces) for pieces in self._text.values()]
+        return {names.OUTPUT_MESSAGES: [{"role": "assistant", "parts": [_part(text) for text in texts]}] if texts else []}
+
+    def take_response(self, response: Any) -> None:
+        self._take_header(response)
+        self._output = _list(_get(response, "output"))
+        if status := _text(_get(response, "status")):
+            self.finish_reasons = [status]
+
+    def take_chunk(self, chunk: Any) -> None:
+        if (response := _get(chunk, "response")) is not None:
+            self.take_response(response)
+        elif _get(chunk, "type") == "response.output_text.delta":
+            place = (_get(chunk, "output_index"), _get(chunk, "content_index"))
+            self._text.setdefault(place, []).append(_text(_get(chunk, "delta")))
+
+
+class _Message:
+    """A message of the assistant, put together from its pieces."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.tool_calls: dict[Any, dict[str, Any]] = {}
+        self.finish_reason: str | None = None
+
+    def add(self, piece: Any) -> None:
+        if isinstance(content := _get(piece, "content"), str):
+            self.text.append(content)
+        elif isinstance(refusal := _get(piece, "refusal"), str):
+            self.text.append(refusal)
+        for position, call in enumerate(_list(_get(piece, "tool_calls"))):
+            index = _get(call, "index")
+            kept = self.tool_calls.setdefault(
+                position if index is None else index, {"id": "", "name": "", "arguments": []}
+            )
+            function = _get(call, "function")
+            kept["id"] = _text(_get(call, "id")) or kept["id"]
+            kept["name"] = _text(_get(function, "name")) or kept["name"]
+            kept["arguments"].append(_text(_get(function, "arguments")))
+
+    def as_message(self) -> dict[str, Any]:
+        parts: list[Any] = [_part("".join(self.text))] if self.text else []
+        parts += [_tool_call(c["id"], c["name"], "".join(c["arguments"])) for c in self.tool_calls.values()]
+        message: dict[str, Any] = {"role": "assistant", "parts": parts}
+        if self.finish_reason is not None:
+            message["finish_reason"] = self.finish_reason
+        return message
+
+
+_ENDPOINTS: dict[str, type[Exchange]] = {
+    "/chat/completions": Chat,
+    "/completions": Completion,
+    "/embeddings": Embeddings,
+    "/responses": Responses,
+}
+
+
+def exchange_for(method: str, url: str, body: Any) -> Exchange | None:
+    """Return the exchange that a request begins, or None when it is not a model call.
+
+    Args:
+        method: The HTTP method.
+        url: The path, below `/v1` or below Azure's `/openai/deployments/NAME`.
+        body: The body of the request.
+    """
+    if method.lower() != "post" or not isinstance(body, Mapping):
+        return None
+    path = url.partition("?")[0]
+    for ending in sorted(_ENDPOINTS, key=len, reverse=True):
+        if path.endswith(ending):
+            return _ENDPOINTS[ending](body)
+    return None
+
+
+def _message(message: Any) -> dict[str, Any]:
+    """Shape a message, or an item of the responses API, as the conventions do."""
+    kind = _get(message, "type")
+    if kind == "function_call":
+        call = _tool_call(_get(message, "call_id"), _get(message, "name"), _get(message, "arguments"))
+        return {"role": "assistant", "parts": [call]}
+    if kind == "function_call_output":
+        return {"role": "tool", "parts": [_tool_response(_get(message, "call_id"), _get(message, "output"))]}
+    role = _text(_get(message, "role")) or "assistant"
+    content = _get(message, "content")
+    if role == "tool":
+        return {"role": role, "parts": [_tool_response(_get(message, "tool_call_id"), content)]}
+    parts = [_part(content)] if isinstance(content, str) else [_part(piece) for piece in _list(content)]
+    for call in _list(_get(message, "tool_calls")):
+        function = _get(call, "function")
+        parts.append(_tool_call(_get(call, "id"), _get(function, "name"), _get(function, "arguments")))
+    return {"role": role, "parts": parts}
+
+
+def _part(piece: Any) -> dict[str, Any]:
+    """Shape a piece of a message: text, or whatever it says it is."""
+    if isinstance(piece, str):
+        return {"type": "text", "content": piece}
+    text = _get(piece, "text")
+    if isinstance(text, str):
+        return {"type": "text", "content": text}
+    kind = _text(_get(piece, "type")) or "unknown"
+    if kind in ("image_url", "input_image"):
+        image = _get(piece, "image_url")
+        address = _text(image if isinstance(image, str) else _get(image, "url"))
+        return {"type": "uri", "modality": "image", "uri": address if not address.startswith("data:") else "data:…"}
+    return {"type": kind}
+
+
+def _tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
+    return {"type": "tool_call", "id": _text(call_id), "name": _text(name), "arguments": arguments}
+
+
+def _tool_response(call_id: Any, response: Any) -> dict[str, Any]:
+    return {"type": "tool_call_response", "id": _text(call_id), "response": response}
+
+
+def _get(container: Any, name: str) -> Any:
+    if isinstance(container, Mapping):
+        return container.get(name)
+    return getattr(container, name, None)
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,98 @@
+"""Which step is the current one, and what stands above a step that begins."""
+
+from __future__ import annotations
+
+from contextvars import Token
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from opentelemetry import context as context_api
+from opentelemetry import trace
+
+from pf_monitor.model.step import Step
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+_STEP = context_api.create_key("pf_monitor-step")
+_ORIGIN = context_api.create_key("pf_monitor-origin")
+
+unsent_scopes: set[str] = {"promptflow"}
+"""Instrumentation scopes whose spans do not reach Application Insights, so that nothing may hang below them:
+promptflow's own, and the server's where promptflow would have been the one to send them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What stands above a step.
+
+    Attributes:
+        trace_id: The trace to join, or None to begin one.
+        parent: The span above, or None.
+        is_local: Whether that span is recorded in this process.
+    """
+
+    trace_id: int | None = None
+    parent: trace.SpanContext | None = None
+    is_local: bool = False
+
+
+def current_step() -> Step | None:
+    """Return the step that is running in this thread or task."""
+    return cast("Step | None", context_api.get_value(_STEP))
+
+
+def activate(step: Step, context: Context | None = None) -> Context:
+    """Return a context in which the step is the current one, for OpenTelemetry too."""
+    return context_api.set_value(_STEP, step, trace.set_span_in_context(step, context))
+
+
+def attach(context: Context) -> Token[Context]:
+    """Make a context the current one."""
+    return context_api.attach(context)
+
+
+def detach(token: Token[Context]) -> None:
+    """Go back to the context before. Quietly where that is impossible: a coroutine may be closed from elsewhere."""
+    try:
+        token.var.reset(token)
+    except (ValueError, RuntimeError):
+        return
+
+
+def origin_of(context: Context) -> Origin:
+    """Return what stands above a flow that begins in this context.
+
+    Spans that nobody sends are passed over in favour of what is above them: the remote caller.
+    """
+    kept = cast("Origin | None", context_api.get_value(_ORIGIN, context))
+    if kept is not None:
+        return kept
+    span = trace.get_current_span(context)
+    above = span.get_span_context()
+    if not above.is_valid:
+        return Origin()
+    if not span.is_recording():
+        return Origin(above.trace_id, above)
+    if _is_unsent(span):
+        return Origin(above.trace_id, getattr(span, "parent", None))
+    return Origin(above.trace_id, above, is_local=True)
+
+
+def keep_origin(context: Context) -> Context:
+    """Return a context that remembers its origin, for code that puts spans of its own in between."""
+    return context_api.set_value(_ORIGIN, origin_of(context), context)
+
+
+def parent_span(step: Step, context: Context) -> trace.SpanContext:
+    """Return the span above a step that begins under another one: a span of the user's own, or that step."""
+    span = trace.get_current_span(context)
+    if span is step or not span.is_recording() or _is_unsent(span):
+        return step.context
+    above = span.get_span_context()
+    return above if above.trace_id == step.context.trace_id else step.context
+
+
+def _is_unsent(span: trace.Span) -> bool:
+    scope = getattr(span, "instrumentation_scope", None)
+    return scope is not None and scope.name in unsent_scopes

@@ -1,0 +1,351 @@
+"""A step: a flow run, a node, a retrieval, a model call; from its start to its one and only end.
+
+A step is also the OpenTelemetry span that stands for it: while it runs it is the current span, so that whatever the
+user's code does with `trace.get_current_span()`, and whatever propagates trace context, does it with the step.
+It becomes an exportable span only when it has ended, away from the user's thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode
+
+from pf_monitor.model import names
+from pf_monitor.model.kinds import Kind, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry.util.types import Attributes, AttributeValue
+
+    from pf_monitor.tokens.usage import Usage
+
+_MOST_ATTRIBUTES = 128
+_MOST_EVENTS = 32
+_LONGEST_MESSAGE = 8_000
+_LONGEST_STACK = 32_000
+
+_sums_lock = threading.Lock()
+"""One for the process: sums change once a model call, so nobody ever waits for it."""
+
+
+class Recorder(Protocol):
+    """Whom steps ask for time and ids, and tell that they have ended."""
+
+    @property
+    def capture_content(self) -> bool:
+        """Whether questions, answers, arguments and messages are kept."""
+
+    def now_ns(self) -> int:
+        """Return the wall clock in nanoseconds since 1970."""
+
+    def tick(self) -> int:
+        """Return the monotonic clock in nanoseconds."""
+
+    def new_trace_id(self) -> int:
+        """Return a new id of 128 bits, not 0."""
+
+    def new_span_id(self) -> int:
+        """Return a new id of 64 bits, not 0."""
+
+    def record(self, step: Step) -> None:
+        """Take a step that has just ended."""
+
+
+@dataclass(slots=True)
+class Sums:
+    """Tokens, calls and cost of everything beneath a flow or a node.
+
+    Attributes:
+        cost_usd: None until the first call with a known price.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    llm_calls: int = 0
+    cost_usd: float | None = None
+
+    def add(self, usage: Usage | None, cost_usd: float | None, calls: int) -> None:
+        """Add one model call."""
+        self.llm_calls += calls
+        if usage is not None:
+            self.input_tokens += usage.input_tokens
+            self.output_tokens += usage.output_tokens
+        if cost_usd is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + cost_usd
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvent:
+    """Something that happened during a step; `exception` events become `exceptions` rows."""
+
+    name: str
+    time_ns: int
+    attributes: dict[str, AttributeValue]
+
+
+@dataclass(slots=True)
+class Text:
+    """A piece of content.
+
+    Attributes:
+        text: The text, possibly cut while it was captured.
+        full_length: How many characters it would have had uncut (at least, where that cannot be known).
+    """
+
+    text: str
+    full_length: int
+
+
+@dataclass(slots=True)
+class FlowRun:
+    """What the steps of one flow run share.
+
+    Attributes:
+        name: The flow's name.
+        wanted: For each node whose output the column mapping asks for, the columns and the paths into that output.
+        columns: Columns found so far.
+        retrieved: What the last retrieval step gave: the context, where the mapping names none.
+        nodes: The nodes that have run, to name them when one is asked for that has not.
+    """
+
+    name: str
+    wanted: Mapping[str, Sequence[tuple[str, tuple[str | int, ...]]]] = field(default_factory=dict)
+    columns: dict[str, Text] = field(default_factory=dict)
+    retrieved: Text | None = None
+    nodes: set[str] = field(default_factory=set)
+
+
+class Step(Span):
+    """One step of a flow, from start to finish.
+
+    Args:
+        recorder: Who is told when the step ends.
+        kind: What it is.
+        name: The flow's, the node's, or `"{operation} {model}"` for a model call.
+        span_kind: SERVER becomes a `requests` row, anything else a `dependencies` row.
+        context: Its own trace and span id.
+        parent_context: The span above it, wherever that is recorded.
+        parent: The step above it in this process.
+        correlation: Ids and custom dimensions; shared by all steps of a request, so that setting one reaches all.
+        start_ns: Wall clock in nanoseconds since 1970.
+        start_tick: The same moment on a monotonic clock, in nanoseconds.
+    """
+
+    __slots__ = (
+        "attributes",
+        "content",
+        "context",
+        "correlation",
+        "duration_ns",
+        "error_type",
+        "events",
+        "flow",
+        "kind",
+        "name",
+        "node",
+        "outcome",
+        "parent",
+        "parent_context",
+        "recorded_errors",
+        "recorder",
+        "span_kind",
+        "stands_for",
+        "start_ns",
+        "start_tick",
+        "sums",
+        "time_to_first_chunk_ns",
+        "usage",
+    )
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        kind: Kind,
+        name: str,
+        span_kind: SpanKind,
+        context: SpanContext,
+        parent_context: SpanContext | None,
+        parent: Step | None,
+        correlation: dict[str, str],
+        start_ns: int,
+        start_tick: int,
+    ) -> None:
+        self.recorder = recorder
+        self.kind = kind
+        self.name = name
+        self.span_kind = span_kind
+        self.context = context
+        self.parent_context = parent_context
+        self.parent = parent
+        self.correlation = correlation
+        self.start_ns = start_ns
+        self.start_tick = start_tick
+        self.flow: FlowRun | None = parent.flow if parent is not None else None
+        self.node: str | None = parent.node if parent is not None and kind is not Kind.FLOW else None
+        self.sums: Sums | None = None
+        if kind is Kind.FLOW:
+            self.flow = FlowRun(name)
+            self.sums = Sums()
+        elif not kind.is_model_call:
+            self.node = name
+            self.sums = Sums()
+        self.attributes: dict[str, AttributeValue] = {}
+        self.content: dict[str, Text] = {}
+        self.events: list[SpanEvent] = []
+        self.usage: Usage | None = None
+        self.outcome: Outcome | None = None
+        self.error_type: str | None = None
+        self.duration_ns = 0
+        self.time_to_first_chunk_ns: int | None = None
+        self.stands_for: object = None
+        """A function beneath that this step records already."""
+        self.recorded_errors: set[tuple[int, str]] = set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the step has ended; nothing changes it any more."""
+        return self.outcome is not None
+
+    @property
+    def end_ns(self) -> int:
+        """When it ended: wall clock in nanoseconds since 1970."""
+        return self.start_ns + self.duration_ns
+
+    def elapsed_ns(self) -> int:
+        """Return how long the step has been running, in nanoseconds."""
+        return max(0, self.recorder.tick() - self.start_tick)
+
+    def spend(self, usage: Usage | None, cost_usd: float | None) -> None:
+        """Count a model call's tokens and cost, here and in every step above.
+
+        Args:
+            usage: The tokens, or None when nobody knows.
+            cost_usd: The price, or None when nobody knows.
+        """
+        self.usage = usage
+        if cost_usd is not None:
+            self.attributes[names.COST_USD] = cost_usd
+        with _sums_lock:
+            step: Step | None = self
+            while step is not None:
+                if step.sums is not None:
+                    step.sums.add(usage, cost_usd, 1)
+                step = step.parent
+
+    def fail(self, error: BaseException) -> None:
+        """Note the error that ended the step. The exception itself is not kept.
+
+        An error that passes through several steps is one `exceptions` row, told where it came from.
+        """
+        self.error_type = qualified_name(type(error))
+        if not self._is_recorded(error):
+            self.events.append(self._exception_event(error))
+        if self.parent is not None:
+            self.parent.recorded_errors.add(_identity(error))
+
+    def finish(self, outcome: Outcome) -> None:
+        """End the step, once; every further call is ignored."""
+        if self.outcome is not None:
+            return
+        self.duration_ns = self.elapsed_ns()
+        self.outcome = outcome
+        self.recorded_errors.clear()
+        self.recorder.record(self)
+
+    def _is_recorded(self, error: BaseException) -> bool:
+        """Whether the error, or one that it was raised from, has been told by a step beneath this one."""
+        seen = 0
+        cause: BaseException | None = error
+        while cause is not None and seen < 20 and self.recorded_errors:
+            if _identity(cause) in self.recorded_errors:
+                return True
+            cause = cause.__cause__ or cause.__context__
+            seen += 1
+        return False
+
+    def _exception_event(self, error: BaseException) -> SpanEvent:
+        attributes: dict[str, AttributeValue] = {
+            "exception.type": qualified_name(type(error)),
+            "exception.message": _message(error),
+            "exception.stacktrace": _stack(error),
+        }
+        return SpanEvent("exception", self.start_ns + self.elapsed_ns(), attributes)
+
+    # What OpenTelemetry asks of a span.
+
+    def end(self, end_time: int | None = None) -> None:
+        """Ignored: a step ends when the code that it stands for ends."""
+
+    def get_span_context(self) -> SpanContext:
+        """Return the trace id and span id."""
+        return self.context
+
+    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """Add custom dimensions to this step."""
+        for key, value in attributes.items():
+            self.set_attribute(key, value)
+
+    def set_attribute(self, key: str, value: AttributeValue) -> None:
+        """Add a custom dimension to this step."""
+        if not self.ended and (len(self.attributes) < _MOST_ATTRIBUTES or key in self.attributes):
+            self.attributes[key] = value
+
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        """Add an event; it becomes a `traces` row."""
+        if not self.ended and len(self.events) < _MOST_EVENTS:
+            self.events.append(SpanEvent(name, timestamp or self.start_ns + self.elapsed_ns(), dict(attributes or {})))
+
+    def update_name(self, name: str) -> None:
+        """Ignored: the telemetry contract says how a step is called."""
+
+    def is_recording(self) -> bool:
+        """Whether the step still takes attributes."""
+        return not self.ended
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """Ignored: how a step ended is observed."""
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Attributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Add an `exceptions` row for an error that the user's code has handled."""
+        if not self.ended and len(self.events) < _MOST_EVENTS:
+            self.events.append(self._exception_event(exception))
+
+
+def qualified_name(cls: type) -> str:
+    """Return a class's full name; that of a builtin without its module."""
+    module = cls.__module__
+    return cls.__qualname__ if module in ("builtins", None) else f"{module}.{cls.__qualname__}"
+
+
+def _identity(error: BaseException) -> tuple[int, str]:
+    """Tell one error from another without keeping it: an id alone may be given to a later object."""
+    return id(error), qualified_name(type(error))
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)[:_LONGEST_MESSAGE] or qualified_name(type(error))
+    except Exception:  # noqa: BLE001 - the user's __str__ may do anything
+        return "<the message cannot be read: its __str__ fails>"
+
+
+def _stack(error: BaseException) -> str:
+    """Format the stack from the user's code on: the frames of our own wrappers above it are nobody's business."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith("pf_monitor."):
+        frames = frames.tb_next
+    try:
+        return "".join(traceback.format_exception(type(error), error, frames))[-_LONGEST_STACK:]
+    except Exception:  # noqa: BLE001 - formatting calls the user's code too
+        return "<the stack cannot be formatted>"

@@ -1,0 +1,51 @@
+"""See that nothing is lost when the process ends: normally, as a child of multiprocessing, or by SIGTERM."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import threading
+from multiprocessing import util as multiprocessing_util
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+_watching = False
+
+
+def watch(stop: Callable[[], None]) -> None:
+    """Call a function when this process ends, and in forked children when those end.
+
+    Args:
+        stop: Sends what is pending, in bounded time; may be called more than once.
+    """
+    global _watching  # noqa: PLW0603 - once a process
+    if _watching:
+        return
+    _watching = True
+    atexit.register(stop)
+    # Children of multiprocessing leave by os._exit, past atexit, but not past this. It forgets what a parent
+    # registered, so each forked child registers again.
+    multiprocessing_util.Finalize(None, stop, exitpriority=100)
+    os.register_at_fork(after_in_child=lambda: multiprocessing_util.Finalize(None, stop, exitpriority=100) and None)
+    _on_sigterm(stop)
+
+
+def _on_sigterm(stop: Callable[[], None]) -> None:
+    """Stop before SIGTERM ends the process, where nobody else handles that signal."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return
+
+    def handle(number: int, _: FrameType | None) -> None:
+        stop()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    with contextlib.suppress(ValueError):  # no signals in a sub-interpreter
+        signal.signal(signal.SIGTERM, handle)

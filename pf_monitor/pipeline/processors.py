@@ -1,0 +1,129 @@
+"""The named steps that a finished span goes through, in the order in which they are listed at the end."""
+
+from __future__ import annotations
+
+import orjson
+
+from pf_monitor.model import names
+from pf_monitor.pipeline.item import Item
+
+LONGEST_VALUE = 8_192
+"""What a custom dimension holds, in characters; the exporter cuts what is longer."""
+
+CONTENT_BUDGET = 48_000
+"""Bytes of JSON that the content of one item may take. The service takes 64 KB an item: the rest is for the envelope,
+the numbers, and the names of what was cut."""
+
+_CONTENT_ORDER = (
+    names.QUESTION,
+    names.ANSWER,
+    names.CONTEXT,
+    names.GROUND_TRUTH,
+    names.RETRIEVAL_QUERY,
+    names.INPUT_MESSAGES,
+    names.OUTPUT_MESSAGES,
+    names.SYSTEM_INSTRUCTIONS,
+    names.INPUTS,
+    names.OUTPUT,
+    names.TOOL_DEFINITIONS,
+)
+
+
+def describe(item: Item) -> Item:
+    """Say what the step is, how it ended, and where it belongs."""
+    step = item.step
+    item.attributes[names.KIND] = step.kind.value
+    if step.flow is not None:
+        item.attributes[names.FLOW] = step.flow.name
+    if step.node is not None:
+        item.attributes[names.NODE] = step.node
+    if step.outcome is not None:
+        item.attributes[names.OUTCOME] = step.outcome.value
+    if step.error_type is not None:
+        item.attributes[names.ERROR_TYPE] = step.error_type
+    return item
+
+
+def correlate(item: Item) -> Item:
+    """Add the ids and custom dimensions of the request."""
+    item.attributes.update(item.step.correlation)
+    return item
+
+
+def count(item: Item) -> Item:
+    """Add the tokens: a model call's own, or the sums over everything beneath a flow or node."""
+    step = item.step
+    if step.sums is not None:
+        sums = step.sums
+        item.attributes[names.TOTAL_INPUT_TOKENS] = sums.input_tokens
+        item.attributes[names.TOTAL_OUTPUT_TOKENS] = sums.output_tokens
+        item.attributes[names.TOTAL_TOKENS] = sums.input_tokens + sums.output_tokens
+        item.attributes[names.TOTAL_LLM_CALLS] = sums.llm_calls
+        if sums.cost_usd is not None:
+            item.attributes[names.COST_USD] = sums.cost_usd
+    if (usage := step.usage) is not None:
+        item.attributes[names.USAGE_INPUT_TOKENS] = usage.input_tokens
+        item.attributes[names.USAGE_OUTPUT_TOKENS] = usage.output_tokens
+        item.attributes[names.USAGE_SOURCE] = usage.source.value
+        details = {
+            names.USAGE_CACHE_READ: usage.cache_read_tokens,
+            names.USAGE_CACHE_WRITE: usage.cache_write_tokens,
+            names.USAGE_REASONING: usage.reasoning_tokens,
+        }
+        item.attributes.update({name: tokens for name, tokens in details.items() if tokens})
+    if step.kind.is_model_call and step.time_to_first_chunk_ns is not None:
+        item.attributes[names.TIME_TO_FIRST_CHUNK] = step.time_to_first_chunk_ns / 1e9
+    return item
+
+
+def own_facts(item: Item) -> Item:
+    """Add what the step noted of itself, and what the user's code put on it."""
+    item.attributes.update(item.step.attributes)
+    item.content.update(item.step.content)
+    return item
+
+
+def fit(item: Item) -> Item:
+    """Fit the content into the item: long values go on in `question.2`, `question.3`, …; what is too much is cut."""
+    left = CONTENT_BUDGET
+    order = [name for name in _CONTENT_ORDER if name in item.content]
+    order += [name for name in item.content if name not in order]
+    for name in order:
+        text = item.content[name]
+        kept = _within(text.text, left)
+        left -= _weight(kept)
+        for number, start in enumerate(range(0, max(1, len(kept)), LONGEST_VALUE), start=1):
+            key = name if number == 1 else f"{name}.{number}"
+            item.attributes[key] = kept[start : start + LONGEST_VALUE]
+        if len(kept) < text.full_length:
+            item.cut[name] = text.full_length
+    if item.cut:
+        item.attributes[names.TRUNCATED] = orjson.dumps(item.cut).decode()
+    return item
+
+
+def _weight(text: str) -> int:
+    """Return how many bytes a text takes in the exporter's JSON, which writes everything beyond ASCII as `\\uXXXX`."""
+    plain = len(orjson.dumps(text)) - 2
+    if text.isascii():
+        return plain
+    beyond = sum(len(character.encode("utf-16-le")) * 3 for character in text if not character.isascii())
+    return plain - sum(len(character.encode()) for character in text if not character.isascii()) + beyond
+
+
+def _within(text: str, budget: int) -> str:
+    """Return the longest beginning of a text that weighs no more than the budget."""
+    if len(text) * 6 <= budget or _weight(text) <= budget:
+        return text
+    low, high = 0, min(len(text), max(0, budget))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _weight(text[:middle]) <= budget:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low]
+
+
+PROCESSORS = (describe, count, correlate, own_facts, fit)
+"""The pipeline. Numbers come before ids, ids before content."""

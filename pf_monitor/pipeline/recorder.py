@@ -1,0 +1,168 @@
+"""The recorder: gives steps their time and ids, takes them when they have ended, and sees them on their way."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from pf_monitor.model import names
+from pf_monitor.pipeline.item import CustomEvent
+from pf_monitor.pipeline.metrics import Metrics
+from pf_monitor.pipeline.processors import PROCESSORS
+from pf_monitor.pipeline.spans import to_item, to_span
+from pf_monitor.pipeline.worker import DELAY_S, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.trace import SpanContext
+    from opentelemetry.util.types import AttributeValue
+
+    from pf_monitor.model.step import Step
+    from pf_monitor.pipeline.sinks import Sink
+    from pf_monitor.settings import Settings
+
+_METRICS_PERIOD_MS = 60_000
+_MOST_RESOURCES = 100
+_NAMELESS = "pf_monitor"
+"""`cloud_RoleName` of steps outside any flow, where no service name is set."""
+
+
+class PipelineRecorder:
+    """Records steps and sends them to a sink.
+
+    Args:
+        settings: What the user wants.
+        sink: Where everything goes.
+        delay_s: How long a finished step waits for company at most, in seconds.
+    """
+
+    def __init__(self, settings: Settings, sink: Sink, delay_s: float = DELAY_S) -> None:
+        self.capture_content = settings.capture_content
+        self._settings = settings
+        self._sink = sink
+        self._resources: dict[str, Resource] = {}
+        self._meter_provider: MeterProvider | None = None
+        self._metrics: Metrics | None = None
+        self._worker: Worker[Step | CustomEvent] = Worker(self._deliver, delay_s)
+        self._random = random.Random()  # noqa: S311 - ids, not secrets; own, so that a user's seed repeats none
+
+    @classmethod
+    def for_application_insights(cls, settings: Settings) -> PipelineRecorder:
+        """Return a recorder that sends where the settings say."""
+        from pf_monitor.pipeline.sinks import ApplicationInsights
+
+        return cls(settings, ApplicationInsights(settings.connection_string))
+
+    # Time and ids.
+
+    def now_ns(self) -> int:
+        """Return the wall clock in nanoseconds since 1970."""
+        return time.time_ns()
+
+    def tick(self) -> int:
+        """Return the monotonic clock in nanoseconds."""
+        return time.perf_counter_ns()
+
+    def new_trace_id(self) -> int:
+        """Return a new id of 128 bits, not 0."""
+        return self._random.getrandbits(128) or 1
+
+    def new_span_id(self) -> int:
+        """Return a new id of 64 bits, not 0."""
+        return self._random.getrandbits(64) or 1
+
+    # What is recorded.
+
+    def record(self, step: Step) -> None:
+        """Take a step that has just ended."""
+        metrics = self._metrics or self._start_metrics(step)
+        metrics.record(step)
+        step.parent = None  # what has ended keeps nothing alive
+        self._worker.put(step)
+
+    def record_event(self, name: str, attributes: Mapping[str, AttributeValue], about: SpanContext) -> None:
+        """Take a custom event.
+
+        Args:
+            name: The event's name in `customEvents`.
+            attributes: Its custom dimensions.
+            about: The span that it is about.
+        """
+        flow = str(attributes.get(names.FLOW, ""))
+        self._worker.put(CustomEvent(name, dict(attributes), about, self.now_ns(), self._resource(flow)))
+
+    def flush(self, timeout: float) -> bool:
+        """Send what is pending, metrics included.
+
+        Args:
+            timeout: How long to wait at most, in seconds.
+        """
+        deadline = time.monotonic() + timeout
+        sent = self._worker.flush(timeout)
+        if self._meter_provider is not None:
+            left_ms = max(0.0, deadline - time.monotonic()) * 1e3
+            sent = self._meter_provider.force_flush(left_ms) and sent
+        return sent
+
+    def shutdown(self, timeout: float) -> None:
+        """Send what is pending and end all threads.
+
+        Args:
+            timeout: How long to wait at most, in seconds.
+        """
+        deadline = time.monotonic() + timeout
+        self._worker.stop(timeout)
+        if self._meter_provider is not None:
+            self._meter_provider.shutdown(max(0.0, deadline - time.monotonic()) * 1e3)
+        self._sink.shutdown()
+
+    # How it is sent.
+
+    def _deliver(self, batch: list[Step | CustomEvent]) -> None:
+        events = [thing for thing in batch if isinstance(thing, CustomEvent)]
+        steps = [thing for thing in batch if not isinstance(thing, CustomEvent)]
+        spans = [span for step in steps if (span := self._span(step)) is not None]
+        if spans:
+            self._sink.send_spans(spans)
+        if events:
+            self._sink.send_events(events)
+
+    def _span(self, step: Step) -> ReadableSpan | None:
+        item = to_item(step, PROCESSORS)
+        if item is None:
+            return None
+        return to_span(item, self._resource(step.flow.name if step.flow is not None else ""))
+
+    def _resource(self, flow: str) -> Resource:
+        if (resource := self._resources.get(flow)) is None:
+            from opentelemetry.sdk.resources import Resource
+
+            attributes = {"service.name": self._settings.service_name or flow or _NAMELESS}
+            if self._settings.service_version:
+                attributes["service.version"] = self._settings.service_version
+            resource = Resource.create(attributes)
+            if len(self._resources) < _MOST_RESOURCES:
+                self._resources[flow] = resource
+        return resource
+
+    def _start_metrics(self, step: Step) -> Metrics:
+        """Make the instruments at the first step: only then is the flow's name known, which is the role's."""
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+
+        from pf_monitor.pipeline.process_counters import add_process_counters
+
+        exporter = self._sink.metric_exporter()
+        readers: list[MetricReader] = (
+            [PeriodicExportingMetricReader(exporter, _METRICS_PERIOD_MS)] if exporter is not None else []
+        )
+        flow = step.flow.name if step.flow is not None else ""
+        self._meter_provider = MeterProvider(readers, self._resource(flow), shutdown_on_exit=False)
+        add_process_counters(self._meter_provider)
+        self._metrics = Metrics(self._meter_provider)
+        return self._metrics

@@ -1,0 +1,60 @@
+"""Make OpenTelemetry spans of finished steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Status, StatusCode
+
+from pf_monitor.model import names
+from pf_monitor.model.kinds import Outcome
+from pf_monitor.pipeline.item import Item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pf_monitor.model.step import Step
+
+SCOPE = InstrumentationScope("pf_monitor")
+
+
+def to_item(step: Step, processors: Iterable[Callable[[Item], Item | None]]) -> Item | None:
+    """Send a finished step through the pipeline.
+
+    Returns:
+        The item as it shall be sent, or None when a processor dropped it.
+    """
+    item: Item | None = Item(step)
+    for process in processors:
+        item = process(item)
+        if item is None:
+            return None
+    return item
+
+
+def to_span(item: Item, resource: Resource) -> ReadableSpan:
+    """Return the span of an item, as exporters take it."""
+    step = item.step
+    status = Status(StatusCode.ERROR, step.error_type) if step.outcome is Outcome.ERROR else Status(StatusCode.UNSET)
+    flow = {names.FLOW: step.flow.name} if step.flow is not None else {}
+    node = {names.NODE: step.node} if step.node is not None else {}
+    events = [
+        Event(event.name, {**event.attributes, **flow, **node, **step.correlation}, event.time_ns)
+        for event in step.events
+    ]
+    return ReadableSpan(
+        name=step.name,
+        context=step.context,
+        parent=step.parent_context,
+        resource=resource,
+        attributes=item.attributes,
+        events=events,
+        kind=step.span_kind,
+        status=status,
+        start_time=step.start_ns,
+        end_time=step.end_ns,
+        instrumentation_scope=SCOPE,
+    )

@@ -1,0 +1,111 @@
+"""A bounded queue and the thread that empties it, so that the monitored flow never waits for the monitor."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pf_monitor import notices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+QUEUE_LENGTH = 4_096
+BATCH_LENGTH = 128
+DELAY_S = 1.0
+"""How long a finished step waits for company at most, in seconds."""
+
+
+class Worker(Generic[T]):
+    """Hands what is put in over to a function, in batches, on a thread of its own.
+
+    Args:
+        deliver: Takes a batch; runs on the worker's thread, or on that of a caller of `flush`.
+        delay_s: How long something waits for company at most, in seconds.
+    """
+
+    def __init__(self, deliver: Callable[[list[T]], None], delay_s: float = DELAY_S) -> None:
+        self._deliver = deliver
+        self._delay_s = delay_s
+        self._queue: deque[T] = deque()
+        self._stopping = False
+        self.dropped = 0
+        self._begin()
+        # A forked child has neither the thread nor a right to what its parent is about to send.
+        reborn = weakref.WeakMethod(self._after_fork)
+        os.register_at_fork(after_in_child=lambda: (method := reborn()) and method())
+
+    def put(self, thing: T) -> None:
+        """Take something to be delivered; when the queue is full, it is dropped and counted."""
+        if len(self._queue) >= QUEUE_LENGTH:
+            self.dropped += 1
+            return
+        self._queue.append(thing)
+        if len(self._queue) >= BATCH_LENGTH:
+            self._wake.set()
+
+    def flush(self, timeout: float) -> bool:
+        """Deliver all that is in the queue now.
+
+        Args:
+            timeout: How long to wait at most, in seconds.
+
+        Returns:
+            Whether all of it was handed over in time.
+        """
+        deadline = time.monotonic() + timeout
+        if not self._delivering.acquire(timeout=timeout):
+            return False
+        try:
+            while self._queue and time.monotonic() < deadline:
+                self._deliver_batch()
+        finally:
+            self._delivering.release()
+        return not self._queue
+
+    def stop(self, timeout: float) -> None:
+        """Deliver what is left, and end the thread."""
+        self._stopping = True
+        self._wake.set()
+        deadline = time.monotonic() + timeout
+        self._thread.join(timeout)
+        if self._queue:
+            self.flush(max(0.0, deadline - time.monotonic()))
+
+    def _begin(self) -> None:
+        self._wake = threading.Event()
+        self._delivering = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="pf_monitor", daemon=True)
+        self._thread.start()
+
+    def _after_fork(self) -> None:
+        self._queue.clear()
+        self.dropped = 0
+        if not self._stopping:
+            self._begin()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.wait(self._delay_s)
+            self._wake.clear()
+            with self._delivering:
+                while self._queue:
+                    self._deliver_batch()
+        with self._delivering:
+            while self._queue:
+                self._deliver_batch()
+
+    def _deliver_batch(self) -> None:
+        batch: list[T] = []
+        while self._queue and len(batch) < BATCH_LENGTH:
+            batch.append(self._queue.popleft())
+        try:
+            self._deliver(batch)
+        except Exception as error:  # noqa: BLE001 - one bad batch must not end the thread
+            notices.say_once("deliver", "pf_monitor could not send a batch: %r", error)

@@ -1,0 +1,172 @@
+"""Whether the monitor is on in this process, and if so, what records.
+
+Nothing here runs at import: the decision falls at the first call of decorated code, because prompt flow's server puts
+a flow's environment variables in place only after it has imported the flow.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pf_monitor import notices
+from pf_monitor.settings import Settings, connection_string_problem
+
+if TYPE_CHECKING:
+    from pf_monitor.model.step import Recorder
+    from pf_monitor.pipeline.recorder import PipelineRecorder
+
+off = False
+"""Whether it is settled that nothing is recorded: the one thing that decorated code looks at when it is not."""
+
+recorder: Recorder | None = None
+"""What records, once it is settled that something is."""
+
+_lock = threading.RLock()
+_overrides: dict[str, object] = {}
+_flow_folders: list[Path] = []
+_pipeline: PipelineRecorder | None = None
+
+
+def decide() -> Recorder | None:
+    """Settle whether the monitor is on, and start it if so.
+
+    Returns:
+        What records, or None when nothing shall be.
+    """
+    global off  # noqa: PLW0603 - the switch is a module attribute because that is the cheapest thing to look at
+    with _lock:
+        if off or recorder is not None:
+            return recorder
+        try:
+            settings = current_settings()
+            if settings.enabled and (problem := connection_string_problem(settings.connection_string)):
+                notices.say_once(
+                    "connection-string",
+                    "pf_monitor records nothing: the connection string is wrong: %s. Copy it from the overview page "
+                    "of your Application Insights resource, or unset APPLICATIONINSIGHTS_CONNECTION_STRING to use the "
+                    "local one that `pf-monitor up` starts.",
+                    problem,
+                )
+            elif settings.enabled:
+                _start(settings)
+        except Exception as error:  # noqa: BLE001 - the flow must run, whatever is wrong with us
+            notices.say_once("start", "pf_monitor records nothing: it could not start (%r).", error)
+        off = recorder is None
+        return recorder
+
+
+def reconsider(flow_folder: Path | None = None) -> None:
+    """Let the next call decide anew, if nothing is recorded so far.
+
+    Args:
+        flow_folder: Where the flow that is about to run has its file, to be looked at too.
+    """
+    global off  # noqa: PLW0603
+    with _lock:
+        if flow_folder is not None and flow_folder not in _flow_folders:
+            _flow_folders.append(flow_folder)
+        if recorder is None:
+            off = False
+
+
+def current_settings() -> Settings:
+    """Return the settings as they would hold now: `configure`, else the environment, else the flow file."""
+    from pf_monitor.flowsettings import from_flow_files
+
+    settings = from_flow_files(_flow_folders).with_environment(_environment())
+    return replace(settings, **_overrides)  # type: ignore[arg-type]  # configure() takes only this class's fields
+
+
+def configure(
+    *,
+    enabled: bool | None = None,
+    connection_string: str | None = None,
+    capture_content: bool | None = None,
+    service_name: str | None = None,
+    service_version: str | None = None,
+    deployment: str | None = None,
+) -> None:
+    """Set the monitor up from code; what is set here wins over the environment and the flow file.
+
+    Never needed: `PF_MONITOR_ENABLED: true` in the flow file is enough. A call while the monitor is already recording
+    sends what is pending and starts anew.
+
+    Args:
+        enabled: Switch recording on or off.
+        connection_string: That of an Application Insights resource.
+        capture_content: Whether questions, answers, contexts, arguments and messages are sent along.
+        service_name: `cloud_RoleName`; the flow's name unless set.
+        service_version: `application_Version`.
+        deployment: `pf_monitor.deployment`.
+
+    Example:
+        >>> pf_monitor.configure(enabled=True, capture_content=False)
+    """
+    given: dict[str, object | None] = {
+        "enabled": enabled,
+        "connection_string": connection_string,
+        "capture_content": capture_content,
+        "service_name": service_name,
+        "service_version": service_version,
+        "deployment": deployment,
+    }
+    global off  # noqa: PLW0603
+    with _lock:
+        _overrides.update({name: value for name, value in given.items() if value is not None})
+        stop()
+        off = False
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Send what is pending. For the end of a script or a notebook cell; never needed in a server.
+
+    Args:
+        timeout: How long to wait at most, in seconds.
+
+    Returns:
+        Whether everything was handed over (to the endpoint, or to the disk while that is away) in time.
+    """
+    return _pipeline.flush(timeout) if _pipeline is not None else True
+
+
+def stop(timeout: float = 5.0) -> None:
+    """Send what is pending and stop recording until the next decision.
+
+    Args:
+        timeout: How long to wait at most, in seconds.
+    """
+    global recorder, _pipeline, off  # noqa: PLW0603
+    with _lock:
+        running, _pipeline, recorder, off = _pipeline, None, None, True
+    if running is not None:
+        running.shutdown(timeout)
+
+
+def pipeline() -> PipelineRecorder | None:
+    """Return the running pipeline, or None."""
+    return _pipeline
+
+
+def use(replacement: PipelineRecorder) -> None:
+    """Record with this from now on; for tests and for hosts that build their own pipeline."""
+    global recorder, _pipeline, off  # noqa: PLW0603
+    with _lock:
+        recorder = _pipeline = replacement
+        off = False
+
+
+def _start(settings: Settings) -> None:
+    from pf_monitor.pipeline import ends_of_life
+    from pf_monitor.pipeline.recorder import PipelineRecorder
+
+    use(PipelineRecorder.for_application_insights(settings))
+    ends_of_life.watch(stop)
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return dict(os.environ)

@@ -1,0 +1,1 @@
+"""Token truth: usage read from what providers answer, and what it costs."""
