@@ -1,8 +1,8 @@
 """KQL becomes SQL for the store: read-only, on the known tables only, errors with their place in the query.
 
-`duckdb-kql` translates. This module alone knows its intermediate form, for three things that it leaves to do: aggregates
-that it refuses or gets wrong, reading single custom dimensions without touching the others, and errors that point at a
-place.
+`duckdb-kql` translates. This module and `properties.py` alone know its intermediate form, for what it leaves to do:
+aggregates that it refuses or gets wrong, reading single custom dimensions without touching the others, and errors that
+point at a place.
 
 Why a query can write nothing and reach nothing: the path taken through the translator has no form for a statement that
 writes, functions are an allow-list, and every relation that the finished SQL reads is checked (`relations.py`). The
@@ -14,18 +14,24 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from datetime import UTC
+from typing import Final, NamedTuple
 
 import duckdb
 from duckdb_kql import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedError, SourceSpan, ir
-from duckdb_kql.lower import lower, qualify
-from duckdb_kql.translate import render_path, to_sql
+from duckdb_kql.lower import lower
+from duckdb_kql.translate import to_sql
 
+from pf_monitor.insights.properties import Property, find_properties, read_properties, walk
 from pf_monitor.insights.schema import DIMENSIONS, TABLES
+from pf_monitor.insights.timespan import Timespan
+
+SCHEMA: Final = "items"
+"""The schema of the tables in the database, which no query can name."""
 
 MAX_QUERY_LENGTH: Final = 100_000
-"""Characters. Azure's own limit is near two million, but nobody types that, and the parser is Python."""
+"""Characters. Azure takes more, but the parser here is Python."""
 
 
 class QueryError(Exception):
@@ -48,27 +54,18 @@ class Sql(NamedTuple):
     """A translated query."""
 
     text: str
-    reads_variant: bool
-    """Whether it reads single custom dimensions straight from the VARIANT column."""
+    reads_properties: bool
+    """Whether it reads single custom dimensions, rather than the whole column as JSON."""
 
 
-STORED_SCHEMA: Final = "items"
-"""The schema of the tables themselves, which no query names."""
-
-VARIANT_SCHEMA: Final = "by_property"
-"""The schema whose tables have customDimensions as VARIANT: for queries that read single properties of it."""
-
-JSON_SCHEMA: Final = "whole"
-"""The schema whose tables have customDimensions as JSON: for queries that use it in any other way."""
-
-
-def translate(kql: str, *, use_variant: bool = True) -> Sql:
-    """Translate a query to one SQL statement.
+def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool = True) -> Sql:
+    """Translate a query to one SELECT.
 
     Args:
         kql: The query.
-        use_variant: Whether single custom dimensions may be read from the VARIANT column. The result is the same
-            either way; without it every row's dimensions are put together as JSON text and parsed.
+        timespan: If given, the tables hold only the items of this range.
+        by_property: Whether single custom dimensions may be read by themselves where the query allows it. The result
+            is the same either way; without it, the dimensions of every row are put together as JSON and parsed.
 
     Raises:
         QueryError: If it is not KQL, or uses what cannot be translated, or a table that does not exist.
@@ -77,18 +74,41 @@ def translate(kql: str, *, use_variant: bool = True) -> Sql:
         raise QueryError(f"The query has {len(kql)} characters; at most {MAX_QUERY_LENGTH} are taken")
     try:
         query = lower(kql)
-        _check_tables(query, kql)
+        tables = _tables(query, kql)
         _mend_aggregates(query)
-        dimensions = _single_dimensions(query) if use_variant else None
-        schema = JSON_SCHEMA if dimensions is None else VARIANT_SCHEMA
-        text = str(to_sql(qualify(query, schema), _columns_by_table(schema)))
+        properties = find_properties(query) if by_property else None
+        hidden = [] if properties is None else [one.column for one in properties]
+        names = {table: [*(column.name for column in columns), *hidden] for table, columns in TABLES.items()}
+        body = str(to_sql(query, names))
     except KqlError as error:
         raise _explain(error, kql) from error
     except RecursionError:
         raise QueryError("The query is nested too deeply") from None
-    if dimensions is None:
-        return Sql(text, reads_variant=False)
-    return Sql(_read_from_variant(text, dimensions), reads_variant=True)
+    if properties is not None:
+        body = read_properties(body, properties)
+    sources = [f'"{table}" AS NOT MATERIALIZED ({_source(table, timespan, properties)})' for table in tables]
+    return Sql(_with(sources, body), reads_properties=properties is not None)
+
+
+def _with(parts: Sequence[str], body: str) -> str:
+    """Put common table expressions in front of a statement that may have its own."""
+    if not parts:
+        return body
+    prefix = f"WITH {', '.join(parts)}"
+    return f"{prefix}, {body.removeprefix('WITH ')}" if body.startswith("WITH ") else f"{prefix} {body}"
+
+
+def _source(table: str, timespan: Timespan | None, properties: Sequence[Property] | None) -> str:
+    """What a query sees of a table."""
+    if properties is None:
+        columns = f"* REPLACE ({DIMENSIONS}::JSON AS {DIMENSIONS})"
+    else:
+        columns = ", ".join(("*", *(one.selected for one in properties)))
+    where = ""
+    if timespan is not None:
+        start, end = (moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ") for moment in timespan)
+        where = f" WHERE timestamp >= TIMESTAMP '{start}' AND timestamp < TIMESTAMP '{end}'"
+    return f"SELECT {columns} FROM {SCHEMA}.{table}{where}"  # noqa: S608 - of names known here, and of times
 
 
 def visualization(kql: str) -> str | None:
@@ -100,43 +120,25 @@ def visualization(kql: str) -> str | None:
 _RENDER = re.compile(r"\|\s*render\s+(\w+)[^|]*$")
 
 
-def _columns_by_table(schema: str) -> dict[str, list[str]]:
-    columns = {table: [column.name for column in of_table] for table, of_table in TABLES.items()}
-    return {f"{schema}.{table}": names for table, names in columns.items()} | columns
-
-
-def _nodes(root: object) -> Iterator[Any]:
-    """Every node of a query, each once: the tree shares nodes, and walking every path to one would not end."""
-    stack, seen = [root], set()
-    while stack:
-        node = stack.pop()
-        if isinstance(node, list | tuple):
-            stack.extend(node)
-        elif dataclasses.is_dataclass(node) and id(node) not in seen:
-            seen.add(id(node))
-            yield node
-            stack.extend(getattr(node, field.name) for field in dataclasses.fields(node))
-
-
-# Tables
-
-
-def _check_tables(query: ir.Query, kql: str) -> None:
-    bound = {name for node in _nodes(query) if isinstance(node, ir.Query) for name, _ in node.lets}
-    for node in _nodes(query):
-        if not isinstance(node, ir.TableRef | ir.WildcardTableRef):
-            continue
-        if node.database or getattr(node, "cluster", None):
+def _tables(query: ir.Query, kql: str) -> list[str]:
+    """The tables that a query reads."""
+    nodes = list(walk(query))
+    bound = {name for node in nodes if isinstance(node, ir.Query) for name, _ in node.lets}
+    tables: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ir.TableRef | ir.WildcardTableRef) and (node.database or getattr(node, "cluster", None)):
             raise _at(kql, "database", "There is one database here: name the table alone")
-        if isinstance(node, ir.TableRef) and node.name not in TABLES and node.name not in bound:
+        if isinstance(node, ir.WildcardTableRef):
+            tables.update(TABLES)
+        elif isinstance(node, ir.TableRef) and node.name in TABLES:
+            tables.add(node.name)
+        elif isinstance(node, ir.TableRef) and node.name not in bound:
             raise _at(kql, node.name, f"'{node.name}' is not a table{_suggestion(node.name, TABLES)}")
-
-
-# Aggregates
+    return sorted(tables)
 
 
 def _mend_aggregates(query: ir.Query) -> None:
-    for node in _nodes(query):
+    for node in walk(query):
         if not isinstance(node, ir.Query):
             continue
         for index, operator in enumerate(node.operators):
@@ -151,7 +153,7 @@ def _mended(aggregate: ir.NamedExpr) -> Iterable[ir.NamedExpr]:
     `percentiles(x, 50, 95)` is `percentile(x, 50), percentile(x, 95)` by definition. The translator drops the size
     limit of `make_list(x, n)` and `make_set(x, n)`, so it is refused rather than ignored.
     """
-    for node in _nodes(aggregate):
+    for node in walk(aggregate):
         if isinstance(node, ir.FunctionCall) and node.name in {"make_list", "make_set"} and len(node.args) > 1:
             raise KqlUnsupportedError(f"{node.name} with a size limit", hint=f"use {node.name}(x) without it")
     call = aggregate.expr
@@ -161,79 +163,16 @@ def _mended(aggregate: ir.NamedExpr) -> Iterable[ir.NamedExpr]:
     return [dataclasses.replace(aggregate, expr=ir.FunctionCall("percentile", (value, rank))) for rank in ranks]
 
 
-# Custom dimensions
-
-
-def _single_dimensions(query: ir.Query) -> list[tuple[str, str]] | None:
-    """Return how the query reads single custom dimensions, or None if it uses the column in any other way too.
-
-    Each is given as the SQL that the translator writes for it, which parses JSON, and the property's name. "Any other
-    way" is whatever is not plainly one of two things, a property by a constant name or the column passed on under its
-    own name: such a query is answered from the JSON column instead.
-    """
-    properties: dict[str, str] = {}
-    harmless: set[int] = set()
-    for node in _nodes(query):
-        if isinstance(node, ir.PathAccess) and _is_dimensions(node.base):
-            match node.steps:
-                case (ir.PathStep(name=str(name), index=None),):
-                    properties[render_path(node)] = name
-                    harmless.add(id(node.base))
-                case _:
-                    return None
-        elif isinstance(node, ir.Project):
-            harmless |= {
-                id(e.expr) for e in node.expressions if _is_dimensions(e.expr) and e.name in {None, DIMENSIONS}
-            }
-    for node in _nodes(query):
-        if isinstance(node, ir.ColumnRef):
-            if node.name.startswith(DIMENSIONS) and id(node) not in harmless:
-                return None
-        elif isinstance(node, ir.Distinct) or _rebinds_dimensions(node):
-            return None
-    return list(properties.items())
-
-
-def _is_dimensions(node: object) -> bool:
-    return isinstance(node, ir.ColumnRef) and node.name == DIMENSIONS
-
-
-def _rebinds_dimensions(node: Any) -> bool:
-    """Whether a node names the column as text: a rename, an expansion, a key, a column of that name made anew."""
-    if isinstance(node, ir.ColumnRef | ir.PathStep | ir.Literal | ir.ProjectAway):
-        return False
-    if isinstance(node, ir.NamedExpr) and _is_dimensions(node.expr):
-        return False
-    values = (getattr(node, field.name) for field in dataclasses.fields(node))
-    return any(_names_dimensions(value) for value in values)
-
-
-def _names_dimensions(value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return any(_names_dimensions(one) for one in value)
-    return isinstance(value, str) and value.startswith(DIMENSIONS)
-
-
-def _read_from_variant(sql: str, dimensions: Iterable[tuple[str, str]]) -> str:
-    """Read properties as values of the VARIANT column, where the translator wrote JSON functions.
-
-    What is stored in a dimension is a scalar (see `envelope.py`), so that its text is the same either way.
-    """
-    for by_json, name in dimensions:
-        quoted = name.replace("'", "''")
-        value = f"variant_extract(\"{DIMENSIONS}\", '{quoted}')"
-        sql = sql.replace(f"{by_json} ->> '$'", f"CAST({value} AS VARCHAR)").replace(by_json, f"CAST({value} AS JSON)")
-    return sql
-
-
-# Errors
-
 _OPERATORS: Final = frozenset(
-    """
-    as consume count distinct evaluate extend facet find fork getschema invoke join limit lookup make-series mv-apply
-    mv-expand order parse parse-where partition project project-away project-keep project-rename project-reorder
-    reduce render sample sample-distinct scan search serialize sort summarize take top top-nested union where
-    """.split()
+    re.findall(
+        r"\S+",
+        """
+        as consume count distinct evaluate extend facet find fork getschema invoke join limit lookup make-series
+        mv-apply mv-expand order parse parse-where partition project project-away project-keep project-rename
+        project-reorder reduce render sample sample-distinct scan search serialize sort summarize take top top-nested
+        union where
+        """,
+    )
 )
 
 
@@ -267,7 +206,7 @@ def _explain_syntax(error: KqlSyntaxError, kql: str) -> QueryError:
     return QueryError(f"Syntax error: {message}", line, pos)
 
 
-def explain_binding(error: duckdb.Error, kql: str) -> QueryError:
+def explain_database_error(error: duckdb.Error, kql: str) -> QueryError:
     """Say an error of the database in the terms of the query."""
     text = str(error).partition("\n")[0]
     if column := re.search(r'Referenced column "([^"]+)" not found', text):
@@ -298,6 +237,6 @@ def _at(kql: str, name: str, message: str) -> QueryError:
     return QueryError(message, before.count("\n") + 1, found.start() - (before.rfind("\n") + 1))
 
 
-def _suggestion(name: str, known: Iterable[str] | Mapping[str, object]) -> str:
+def _suggestion(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean '{close[0]}'?" if close else ""

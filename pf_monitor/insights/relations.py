@@ -1,4 +1,4 @@
-"""The last lock on a query: its finished SQL may read the tables' views and its own parts, and nothing else.
+"""The last lock on a query: its finished SQL may read the tables and its own parts, and nothing else.
 
 DuckDB can read its settings, files and other catalogs by what looks like a table. The translator offers no way there;
 this checks that it stays so, on DuckDB's own parse of the statement, whatever a later version of the translator does.
@@ -12,7 +12,7 @@ from typing import Any, Final
 import duckdb
 import orjson
 
-from pf_monitor.insights.kql import JSON_SCHEMA, VARIANT_SCHEMA, QueryError
+from pf_monitor.insights.kql import SCHEMA, QueryError
 from pf_monitor.insights.schema import TABLES
 
 _TABLE_FUNCTIONS: Final = frozenset({"generate_series", "range", "unnest"})
@@ -51,7 +51,7 @@ def _is_allowed(node: dict[str, Any], parts: set[str]) -> bool:
     if node["catalog_name"]:
         return False
     if node["schema_name"]:
-        return node["schema_name"] in {JSON_SCHEMA, VARIANT_SCHEMA} and node["table_name"] in TABLES
+        return node["schema_name"] == SCHEMA and node["table_name"] in TABLES
     return node["table_name"] in parts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -12,6 +12,7 @@ import duckdb
 import orjson
 
 from pf_monitor.insights.kql import QueryError
+from pf_monitor.insights.properties import HIDDEN_PREFIX
 from pf_monitor.insights.schema import AzureType, Column
 
 Value = str | int | float | bool | None
@@ -42,12 +43,13 @@ def read_result(cursor: duckdb.DuckDBPyConnection, limit: int) -> Table:
     Raises:
         QueryError: If it is more than `limit` rows.
     """
-    described = [(name, str(kind)) for name, kind, *_ in cursor.description or ()]
-    columns = tuple(Column(name, _azure_type(kind)) for name, kind in described)
-    convert = [_CONVERTERS.get(kind, _plain) for kind in (_family(kind) for _, kind in described)]
+    described = [(index, name, str(kind)) for index, (name, kind, *_) in enumerate(cursor.description or ())]
+    shown = [column for column in described if not column[1].startswith(HIDDEN_PREFIX)]
+    columns = tuple(Column(name, _azure_type(kind)) for _, name, kind in shown)
+    convert = [(index, _CONVERTERS.get(_family(kind), _plain)) for index, _, kind in shown]
     rows: list[list[Value]] = []
     while chunk := cursor.fetchmany(_CHUNK):
-        rows.extend([one(value) for one, value in zip(convert, row, strict=True)] for row in chunk)
+        rows.extend([one(row[index]) for index, one in convert] for row in chunk)
         if len(rows) > limit:
             raise QueryError(f"The result has more than {limit} rows: add 'take', or summarize")
     return Table(columns, rows)
@@ -150,4 +152,3 @@ def _converter(kind: AzureType) -> Callable[[Any], Value]:
 
 
 _CONVERTERS: Final = {family: _converter(kind) for family, kind in _AZURE_TYPES.items()} | {"VARIANT": _variant}
-__all__: Sequence[str] = ["Table", "Value", "read_result"]

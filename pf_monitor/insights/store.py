@@ -10,20 +10,19 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 
 import duckdb
 import orjson
 
-from pf_monitor.insights import kql as kql_module
 from pf_monitor.insights.envelope import Row
-from pf_monitor.insights.kql import JSON_SCHEMA, STORED_SCHEMA, VARIANT_SCHEMA, QueryError, Sql
+from pf_monitor.insights.kql import SCHEMA, QueryError, Sql, explain_database_error, translate, visualization
 from pf_monitor.insights.relations import check_relations
 from pf_monitor.insights.result import Table, read_result
 from pf_monitor.insights.schema import DIMENSIONS, TABLES, Column, sql_type
@@ -120,48 +119,34 @@ class Store:
         Raises:
             QueryError: If the query is wrong, runs too long or returns too much.
         """
-        sql = kql_module.translate(kql)
+        deadline = time.monotonic() + timeout
         try:
-            result = self._run(sql, timespan, limit, timeout)
-        except duckdb.BinderException as error:
-            if not sql.reads_variant:
-                raise kql_module.explain_binding(error, kql) from error
-            # What the translator wrote around a property may not take a VARIANT; JSON it always takes.
-            result = self._run_or_explain(kql, timespan, limit, timeout)
+            sql = translate(kql, timespan)
+            try:
+                result = self._run(sql, limit, deadline)
+            except duckdb.Error:
+                if not sql.reads_properties:
+                    raise
+                # What stands around a property in the translated query may take JSON only.
+                result = self._run(translate(kql, timespan, by_property=False), limit, deadline)
+        except duckdb.InterruptException as error:
+            raise QueryError(
+                f"The query ran longer than {timeout:g} s and was stopped: narrow its time range, or summarize earlier"
+            ) from error
         except duckdb.Error as error:
-            raise kql_module.explain_binding(error, kql) from error
-        return result._replace(visualization=kql_module.visualization(kql))
+            raise explain_database_error(error, kql) from error
+        return result._replace(visualization=visualization(kql))
 
-    def _run_or_explain(self, kql: str, timespan: Timespan | None, limit: int, timeout: float) -> Table:
-        try:
-            return self._run(kql_module.translate(kql, use_variant=False), timespan, limit, timeout)
-        except duckdb.Error as error:
-            raise kql_module.explain_binding(error, kql) from error
-
-    def _run(self, sql: Sql, timespan: Timespan | None, limit: int, timeout: float) -> Table:
+    def _run(self, sql: Sql, limit: int, deadline: float) -> Table:
         cursor = self._connection.cursor()
-        expired = threading.Event()
-
-        def interrupt() -> None:
-            expired.set()
-            cursor.interrupt()
-
-        timer = threading.Timer(timeout, interrupt)
+        timer = threading.Timer(max(0, deadline - time.monotonic()), cursor.interrupt)
         timer.daemon = True
         try:
             check_relations(cursor, sql.text)
-            if timespan is not None:
-                _set_timespan(cursor, timespan)
             timer.start()
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             cursor.execute(sql.text)
             return read_result(cursor, limit)
-        except duckdb.InterruptException:
-            if not expired.is_set():
-                raise
-            raise QueryError(
-                f"The query ran longer than {timeout:g} s and was stopped: narrow its time range, or summarize earlier"
-            ) from None
         finally:
             timer.cancel()
             cursor.close()
@@ -280,7 +265,7 @@ def _insert_sql(table: str) -> str:
     shape = {column.name: "JSON" if column.type == "dynamic" else sql_type(column) for column in columns}
     values = ", ".join(_inserted(column) for column in columns)
     return (
-        f"INSERT INTO {STORED_SCHEMA}.{table} SELECT {values} FROM"  # noqa: S608 - made of the schema alone
+        f"INSERT INTO {SCHEMA}.{table} SELECT {values} FROM"  # noqa: S608 - made of the schema alone
         f" (SELECT unnest(from_json(?::JSON, '[{orjson.dumps(shape).decode()}]')) AS item)"
     )
 
@@ -294,9 +279,6 @@ def _inserted(column: Column) -> str:
 
 _INSERTS: Final = {table: _insert_sql(table) for table in TABLES}
 
-_VIEWS: Final = {VARIANT_SCHEMA: "*", JSON_SCHEMA: f"* REPLACE ({DIMENSIONS}::JSON AS {DIMENSIONS})"}
-"""The schemas that queries read, and what each selects of a table."""
-
 _CONFIG: Final[dict[str, str | int | float | list[str]]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -306,27 +288,10 @@ _CONFIG: Final[dict[str, str | int | float | list[str]]] = {
 
 
 def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables, and over each the views that queries read, cut to the timespan of their connection."""
-    for schema in (STORED_SCHEMA, VARIANT_SCHEMA, JSON_SCHEMA):
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     for table, columns in TABLES.items():
         definitions = ", ".join(f'"{column.name}" {sql_type(column)}' for column in columns)
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {STORED_SCHEMA}.{table} ({definitions})")
-        for schema, selected in _VIEWS.items():
-            connection.execute(
-                f"CREATE OR REPLACE VIEW {schema}.{table} AS SELECT {selected} FROM {STORED_SCHEMA}.{table}"  # noqa: S608
-                " WHERE timestamp >= coalesce(getvariable('timespan_start')::TIMESTAMP, TIMESTAMP '-infinity')"
-                " AND timestamp < coalesce(getvariable('timespan_end')::TIMESTAMP, TIMESTAMP 'infinity')"
-            )
-
-
-def _set_timespan(cursor: duckdb.DuckDBPyConnection, timespan: Timespan) -> None:
-    for name, moment in timespan._asdict().items():
-        cursor.execute(f"SET VARIABLE timespan_{name} = TIMESTAMP '{_sql_time(moment)}'")
-
-
-def _sql_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{table} ({definitions})")
 
 
 def _lock_down(connection: duckdb.DuckDBPyConnection) -> None:
@@ -344,6 +309,3 @@ def _owner_only() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-__all__ = ["Store", "StoreBusyError", "StoreError", "Table"]
