@@ -13,6 +13,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+# Each registers its command with the app above. They import what they need when they are run.
+from pf_monitor.cli import up as up  # noqa: E402
+
 
 def main() -> None:
     """Run the command line; the entry point of the `pf-monitor` script."""

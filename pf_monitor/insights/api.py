@@ -1,0 +1,147 @@
+"""The HTTP interface: ingestion and query, as Azure has them.
+
+Ingestion is what every Application Insights SDK and exporter sends (`/v2/track`, `/v2.1/track`, and the ping of live
+metrics); the query API is that of https://learn.microsoft.com/rest/api/application-insights/query/execute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
+from starlette.concurrency import run_in_threadpool
+
+from pf_monitor.insights import body as body_module
+from pf_monitor.insights.body import MAX_BODY_BYTES, BodyEncodingError, BodyTooLargeError
+from pf_monitor.insights.guard import LoopbackOnly
+from pf_monitor.insights.ingestion import Outcome, ingest
+from pf_monitor.insights.kql import QueryError
+from pf_monitor.insights.result import Table
+from pf_monitor.insights.store import Store, StoreError
+from pf_monitor.insights.timespan import parse_timespan
+from pf_monitor.local import PORT, connection_string
+
+_MAX_QUERY_BODY_BYTES: Final = 1024 * 1024
+
+
+def create_app(store: Store) -> FastAPI:
+    """Make the web application over a store, which stays its caller's to close."""
+    app = FastAPI(title="pf-monitor", openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_middleware(LoopbackOnly)
+
+    @app.post("/v2/track")
+    @app.post("/v2.1/track")
+    async def track(request: Request) -> Response:
+        length = request.headers.get("content-length", "")
+        try:
+            body = await body_module.read_body(
+                request.stream(),
+                request.headers.get("content-encoding", ""),
+                int(length) if length.isdecimal() else None,
+            )
+        except BodyTooLargeError:
+            return _track_response(413, Outcome.refusal(413, f"The body is larger than {MAX_BODY_BYTES} bytes"))
+        except BodyEncodingError as error:
+            return _track_response(400, Outcome.refusal(400, str(error)))
+        outcome = await run_in_threadpool(ingest, store, body)
+        return _track_response(outcome.status, outcome)
+
+    @app.post("/v1/apps/{app_id}/query")
+    async def query(app_id: str, request: Request) -> Response:
+        try:
+            body = orjson.loads(await _small_body(request))
+        except orjson.JSONDecodeError as error:
+            return _query_error(f"The body must be JSON: {error}")
+        if not isinstance(body, dict):
+            return _query_error('The body must be an object such as {"query": "requests | take 10"}')
+        return await _answer(request, body)
+
+    @app.get("/v1/apps/{app_id}/query")
+    async def query_by_url(app_id: str, request: Request) -> Response:
+        return await _answer(request, request.query_params)
+
+    async def _answer(request: Request, parameters: Mapping[str, Any]) -> Response:
+        with_render = "include-render=true" in request.headers.get("prefer", "")
+        return await run_in_threadpool(_run_query, store, parameters, with_render)
+
+    @app.post("/QuickPulseService.svc/{operation}")
+    async def live_metrics(operation: str) -> Response:
+        """Nobody watches live: SDKs then ask again now and then, and send nothing."""
+        return Response(headers={"x-ms-qps-subscribed": "false"})
+
+    @app.get("/health")
+    async def health() -> Mapping[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/")
+    async def welcome(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(_welcome(request.url.port or PORT))
+
+    return app
+
+
+def _track_response(status: int, outcome: Outcome) -> Response:
+    return _json(status, outcome.as_json())
+
+
+def _run_query(store: Store, parameters: Mapping[str, Any], with_render: bool) -> Response:
+    kql, timespan = parameters.get("query"), parameters.get("timespan")
+    if not isinstance(kql, str) or not kql.strip():
+        return _query_error("The property 'query' is missing or not a string")
+    if not isinstance(timespan, str | None):
+        return _query_error("The property 'timespan' is not a string")
+    try:
+        table = store.query(kql, parse_timespan(timespan) if timespan else None)
+    except QueryError as error:
+        return _query_error(error.message, error.line, error.pos)
+    except ValueError as error:
+        return _query_error(str(error))
+    except StoreError as error:
+        return _json(503, {"error": {"message": str(error), "code": "ServiceUnavailable"}})
+    return _json(200, _tables(table, with_render=with_render))
+
+
+def _tables(table: Table, *, with_render: bool) -> dict[str, object]:
+    columns = [{"name": column.name, "type": column.type} for column in table.columns]
+    answer: dict[str, object] = {"tables": [{"name": "PrimaryResult", "columns": columns, "rows": table.rows}]}
+    if with_render and table.visualization:
+        answer["render"] = {"visualization": table.visualization}
+    return answer
+
+
+def _query_error(message: str, line: int | None = None, pos: int | None = None) -> Response:
+    inner: dict[str, object] = {"code": "QueryError", "message": message}
+    if line is not None:
+        inner |= {"line": line, "pos": pos}
+    error = {"message": "The request had some invalid properties", "code": "BadArgumentError", "innererror": inner}
+    return _json(400, {"error": error})
+
+
+async def _small_body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_QUERY_BODY_BYTES:
+            return b""
+    return body
+
+
+def _json(status: int, content: object) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+def _welcome(port: int) -> str:
+    return f"""pf-monitor: a local Application Insights
+
+It takes telemetry from any Application Insights SDK that is given this connection string:
+
+  {connection_string(port)}
+
+and answers KQL as Azure's query API does:
+
+  pf-monitor query 'requests | take 10'
+  curl --get http://127.0.0.1:{port}/v1/apps/local/query --data-urlencode 'query=requests | take 10'
+"""

@@ -1,0 +1,242 @@
+"""KQL becomes SQL for the store: read-only, on the known tables only, errors with their place in the query.
+
+`duckdb-kql` translates. This module and `properties.py` alone know its intermediate form, for what it leaves to do:
+aggregates that it refuses or gets wrong, reading single custom dimensions without touching the others, and errors that
+point at a place.
+
+Why a query can write nothing and reach nothing: the path taken through the translator has no form for a statement that
+writes, functions are an allow-list, and every relation that the finished SQL reads is checked (`relations.py`). The
+store adds DuckDB's own locks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC
+from typing import Final, NamedTuple
+
+import duckdb
+from duckdb_kql import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedError, SourceSpan, ir
+from duckdb_kql.lower import lower
+from duckdb_kql.translate import to_sql
+
+from pf_monitor.insights.properties import Property, find_properties, read_properties, walk
+from pf_monitor.insights.schema import DIMENSIONS, TABLES
+from pf_monitor.insights.timespan import Timespan
+
+SCHEMA: Final = "items"
+"""The schema of the tables in the database, which no query can name."""
+
+MAX_QUERY_LENGTH: Final = 100_000
+"""Characters. Azure takes more, but the parser here is Python."""
+
+
+class QueryError(Exception):
+    """A query that cannot be run, said so that its author can mend it.
+
+    Attributes:
+        message: What is wrong and what to do.
+        line: The line of the query that is meant, counted from 1, if there is one.
+        pos: The character of that line, counted from 0.
+    """
+
+    def __init__(self, message: str, line: int | None = None, pos: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.pos = pos
+
+
+class Sql(NamedTuple):
+    """A translated query."""
+
+    text: str
+    reads_properties: bool
+    """Whether it reads single custom dimensions, rather than the whole column as JSON."""
+
+
+def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool = True) -> Sql:
+    """Translate a query to one SELECT.
+
+    Args:
+        kql: The query.
+        timespan: If given, the tables hold only the items of this range.
+        by_property: Whether single custom dimensions may be read by themselves where the query allows it. The result
+            is the same either way; without it, the dimensions of every row are put together as JSON and parsed.
+
+    Raises:
+        QueryError: If it is not KQL, or uses what cannot be translated, or a table that does not exist.
+    """
+    if len(kql) > MAX_QUERY_LENGTH:
+        raise QueryError(f"The query has {len(kql)} characters; at most {MAX_QUERY_LENGTH} are taken")
+    try:
+        query = lower(kql)
+        tables = _tables(query, kql)
+        _mend_aggregates(query)
+        properties = find_properties(query) if by_property else None
+        hidden = [] if properties is None else [one.column for one in properties]
+        names = {table: [*(column.name for column in columns), *hidden] for table, columns in TABLES.items()}
+        body = str(to_sql(query, names))
+    except KqlError as error:
+        raise _explain(error, kql) from error
+    except RecursionError:
+        raise QueryError("The query is nested too deeply") from None
+    if properties is not None:
+        body = read_properties(body, properties)
+    sources = [f'"{table}" AS NOT MATERIALIZED ({_source(table, timespan, properties)})' for table in tables]
+    return Sql(_with(sources, body), reads_properties=properties is not None)
+
+
+def _with(parts: Sequence[str], body: str) -> str:
+    """Put common table expressions in front of a statement that may have its own."""
+    if not parts:
+        return body
+    prefix = f"WITH {', '.join(parts)}"
+    return f"{prefix}, {body.removeprefix('WITH ')}" if body.startswith("WITH ") else f"{prefix} {body}"
+
+
+def _source(table: str, timespan: Timespan | None, properties: Sequence[Property] | None) -> str:
+    """What a query sees of a table."""
+    if properties is None:
+        columns = f"* REPLACE ({DIMENSIONS}::JSON AS {DIMENSIONS})"
+    else:
+        columns = ", ".join(("*", *(one.selected for one in properties)))
+    where = ""
+    if timespan is not None:
+        start, end = (moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ") for moment in timespan)
+        where = f" WHERE timestamp >= TIMESTAMP '{start}' AND timestamp < TIMESTAMP '{end}'"
+    return f"SELECT {columns} FROM {SCHEMA}.{table}{where}"  # noqa: S608 - of names known here, and of times
+
+
+def visualization(kql: str) -> str | None:
+    """Return what a closing `render` operator asks for (`timechart`, ...), or None without one."""
+    match = _RENDER.search(kql)
+    return match[1] if match else None
+
+
+_RENDER = re.compile(r"\|\s*render\s+(\w+)[^|]*$")
+
+
+def _tables(query: ir.Query, kql: str) -> list[str]:
+    """The tables that a query reads."""
+    nodes = list(walk(query))
+    bound = {name for node in nodes if isinstance(node, ir.Query) for name, _ in node.lets}
+    tables: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ir.TableRef | ir.WildcardTableRef) and (node.database or getattr(node, "cluster", None)):
+            raise _at(kql, "database", "There is one database here: name the table alone")
+        if isinstance(node, ir.WildcardTableRef):
+            tables.update(TABLES)
+        elif isinstance(node, ir.TableRef) and node.name in TABLES:
+            tables.add(node.name)
+        elif isinstance(node, ir.TableRef) and node.name not in bound:
+            raise _at(kql, node.name, f"'{node.name}' is not a table{_suggestion(node.name, TABLES)}")
+    return sorted(tables)
+
+
+def _mend_aggregates(query: ir.Query) -> None:
+    for node in walk(query):
+        if not isinstance(node, ir.Query):
+            continue
+        for index, operator in enumerate(node.operators):
+            if isinstance(operator, ir.Summarize):
+                aggregates = tuple(one for each in operator.aggregates for one in _mended(each))
+                node.operators[index] = dataclasses.replace(operator, aggregates=aggregates)
+
+
+def _mended(aggregate: ir.NamedExpr) -> Iterable[ir.NamedExpr]:
+    """The aggregates to compute in place of one.
+
+    `percentiles(x, 50, 95)` is `percentile(x, 50), percentile(x, 95)` by definition. The translator drops the size
+    limit of `make_list(x, n)` and `make_set(x, n)`, so it is refused rather than ignored.
+    """
+    for node in walk(aggregate):
+        if isinstance(node, ir.FunctionCall) and node.name in {"make_list", "make_set"} and len(node.args) > 1:
+            raise KqlUnsupportedError(f"{node.name} with a size limit", hint=f"use {node.name}(x) without it")
+    call = aggregate.expr
+    if not (isinstance(call, ir.FunctionCall) and call.name == "percentiles" and aggregate.name is None):
+        return [aggregate]
+    value, *ranks = call.args
+    return [dataclasses.replace(aggregate, expr=ir.FunctionCall("percentile", (value, rank))) for rank in ranks]
+
+
+_OPERATORS: Final = frozenset(
+    re.findall(
+        r"\S+",
+        """
+        as consume count distinct evaluate extend facet find fork getschema invoke join limit lookup make-series
+        mv-apply mv-expand order parse parse-where partition project project-away project-keep project-rename
+        project-reorder reduce render sample sample-distinct scan search serialize sort summarize take top top-nested
+        union where
+        """,
+    )
+)
+
+
+def _explain(error: KqlError, kql: str) -> QueryError:
+    """Say a translator's error in the terms of the query, at its place."""
+    if isinstance(error, KqlSyntaxError):
+        return _explain_syntax(error, kql)
+    if isinstance(error, KqlUnsupportedError):
+        construct = _word(kql, error.span) or error.construct.rpartition(":")[2]
+        hint = "" if error.hint is None or "in this wave" in error.hint else f": {error.hint}"
+        message = f"'{construct}' is not supported by the local Application Insights{hint}"
+        return QueryError(message, *_place(error.span)) if error.span else _at(kql, construct.split()[0], message)
+    if isinstance(error, KqlSchemaError):
+        return _at(kql, error.name, f"'{error.name}': {error.hint}")
+    return QueryError(str(error))
+
+
+def _explain_syntax(error: KqlSyntaxError, kql: str) -> QueryError:
+    """The parser names the pipe where it gave up; what its author wants to hear of is the operator behind it."""
+    if not error.diagnostics:
+        return QueryError(str(error))
+    diagnostic = error.diagnostics[0]
+    line, pos = _place(diagnostic.span)
+    rest = kql.splitlines()[line - 1][pos:] if kql.splitlines() else ""
+    if operator := re.match(r"\|\s*([A-Za-z][\w-]*)", rest):
+        name, pos = operator[1], pos + operator.start(1)
+        if name not in _OPERATORS:
+            return QueryError(f"'{name}' is not an operator{_suggestion(name, _OPERATORS)}", line, pos)
+        return QueryError(f"What follows '{name}' is incomplete or wrong", line, pos)
+    message = diagnostic.message.partition(" expecting ")[0]
+    return QueryError(f"Syntax error: {message}", line, pos)
+
+
+def explain_database_error(error: duckdb.Error, kql: str) -> QueryError:
+    """Say an error of the database in the terms of the query."""
+    text = str(error).partition("\n")[0]
+    if column := re.search(r'Referenced column "([^"]+)" not found', text):
+        names = {column.name for columns in TABLES.values() for column in columns}
+        return _at(kql, column[1], f"'{column[1]}' is not a column here{_suggestion(column[1], names)}")
+    return QueryError(text.partition(": ")[2] or text)
+
+
+def _word(kql: str, span: SourceSpan | None) -> str | None:
+    """The word that stands at a place: the author's own, where the translator gives its grammar's name."""
+    lines = kql.splitlines()
+    if span is None or not 0 < span.line <= len(lines):
+        return None
+    match = re.match(r"[A-Za-z][\w-]*", lines[span.line - 1][span.column :])
+    return match[0] if match else None
+
+
+def _place(span: SourceSpan) -> tuple[int, int]:
+    return span.line, span.column
+
+
+def _at(kql: str, name: str, message: str) -> QueryError:
+    """An error at the first place where a name stands as a word of the query."""
+    found = re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", kql)
+    if found is None:
+        return QueryError(message)
+    before = kql[: found.start()]
+    return QueryError(message, before.count("\n") + 1, found.start() - (before.rfind("\n") + 1))
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""

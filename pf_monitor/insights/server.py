@@ -1,0 +1,72 @@
+"""The server: the web application on a port of this machine."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from pf_monitor.insights.api import create_app
+from pf_monitor.insights.store import Store
+
+HOST = "127.0.0.1"
+"""The one address that is served: the store holds people's words and asks for no password."""
+
+
+class PortInUseError(OSError):
+    """Another program listens on the port."""
+
+
+def bind(port: int) -> socket.socket:
+    """Listen on a port of this machine; 0 takes any that is free.
+
+    Raises:
+        PortInUseError: If another program does.
+    """
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise PortInUseError(f"Port {port} is taken") from error
+    return listener
+
+
+def serve(store: Store, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    _server(store).run(sockets=[listener])
+
+
+@contextmanager
+def running(directory: Path, port: int = 0) -> Iterator[int]:
+    """Serve a directory's store from a thread of this process, within; yield the port.
+
+    For tests and the demo; `pf-monitor up` is the same in a process of its own.
+    """
+    with Store.open(directory) as store, bind(port) as listener:
+        server = _server(store)
+        listener.listen(socket.SOMAXCONN)  # from here on a connection waits to be answered rather than fails
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _server(store: Store) -> uvicorn.Server:
+    config = uvicorn.Config(
+        create_app(store),
+        lifespan="off",
+        log_level="error",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    return uvicorn.Server(config)
