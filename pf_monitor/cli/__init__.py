@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from pf_monitor.cli.standin import stand_in
+
 app = typer.Typer(
     name="pf-monitor",
     help="Tracing and monitoring for Microsoft prompt flow.",
@@ -12,6 +14,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.command("stand-in")(stand_in)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep sub-commands sub-commands, however few there are."""
 
 
 def main() -> None:
