@@ -97,8 +97,9 @@ def _extract(question: str, texts: Iterable[str], alternative: int) -> str:
 def _rank(wanted: set[str], paragraphs: Sequence[str]) -> list[str]:
     """Return the sentences that answer, best first.
 
-    The paragraph's words count half, to choose the paragraph; the sentence's own count in full, to choose in it. Words
-    of the paragraph's title ("Nimbus Dome: …") say what it is about, so they do not answer unless nothing else is asked.
+    To choose the paragraph, its words count half and those of its title ("Nimbus Dome: …") in full besides; to choose
+    the sentence in it, its own words count in full. A title says what is talked about, so that its words are no answer
+    unless nothing else is asked.
     """
     rarity = _rarity(paragraphs)
     scored: list[tuple[float, int, str]] = []
@@ -106,12 +107,13 @@ def _rank(wanted: set[str], paragraphs: Sequence[str]) -> list[str]:
         around = wanted & set(words(paragraph))
         if len(around) * 2 < len(wanted):
             continue
-        asked = (wanted - set(words(_title(paragraph)))) or wanted
+        title = wanted & set(words(_title(paragraph)))
+        about = sum(rarity[word] for word in title) + sum(rarity[word] for word in around) / 2
+        asked = (wanted - title) or wanted
         for sentence in _sentences(paragraph):
             own = asked & set(words(sentence))
             if own:
-                score = sum(rarity[word] for word in own) + sum(rarity[word] for word in around) / 2
-                scored.append((-score, len(scored), sentence))
+                scored.append((-about - sum(rarity[word] for word in own), len(scored), sentence))
     return [sentence for _, _, sentence in sorted(scored)]
 
 

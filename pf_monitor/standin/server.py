@@ -13,6 +13,7 @@ import httpx
 import uvicorn
 
 from pf_monitor.standin.app import StreamDropped, create_app
+from pf_monitor.standin.calls import NAME
 from pf_monitor.standin.ledger import Ledger
 
 
@@ -41,7 +42,7 @@ class StandIn:
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables that point a flow to this stand-in."""
-        return {"OPENAI_BASE_URL": self.base_url, "OPENAI_API_KEY": "stand-in"}
+        return {"OPENAI_BASE_URL": self.base_url, "OPENAI_API_KEY": "stand-in", "OPENAI_MODEL": NAME}
 
     def ledger(self, timeout: float = 10.0) -> dict[str, Any]:
         """Return what was billed, once no request is in flight or `timeout` seconds have passed.

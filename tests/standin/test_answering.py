@@ -48,11 +48,8 @@ def test_the_question_may_be_marked_and_stand_before_the_text() -> None:
 
 def test_alternatives_differ_while_there_are_sentences_left() -> None:
     answers = [ask("Tell me about the Nimbus Dome", alternative) for alternative in range(3)]
-    assert answers == [
-        "Nimbus Dome: a tent for two.",
-        "The Nimbus Dome weighs 2.1 kg.",
-        "The Nimbus Dome weighs 2.1 kg.",
-    ]
+    assert answers[0] == "Nimbus Dome: a tent for two."
+    assert answers[1] == answers[2] == "The Nimbus Dome weighs 2.1 kg."
 
 
 def test_a_summary_is_made_of_the_sentences_that_say_most() -> None:
