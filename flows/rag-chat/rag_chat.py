@@ -21,7 +21,7 @@ class Reply:
 
 
 @pf_monitor.flow(question="inputs.question", answer="outputs.answer", context="retrieve.output")
-def chat(question: str, chat_history: list | None = None) -> Reply:
+def chat(question: str, chat_history: list = None) -> Reply:  # noqa: RUF013 - promptflow refuses unions
     history = chat_history or []
     context = retrieve(question, history)
     return Reply(answer=ask_model(question, context, history))
