@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from pf_monitor.cli.standin import stand_in
+
 app = typer.Typer(
     name="pf-monitor",
     help="Tracing and monitoring for Microsoft prompt flow.",
@@ -15,6 +17,14 @@ app = typer.Typer(
 
 # Each registers its command with the app above. They import what they need when they are run.
 from pf_monitor.cli import up as up  # noqa: E402
+
+app.command("stand-in")(stand_in)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep sub-commands sub-commands, however few there are."""
+
 
 
 def main() -> None:
