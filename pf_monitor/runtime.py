@@ -24,6 +24,9 @@ off = False
 recorder: Recorder | None = None
 """What records, once it is settled that something is."""
 
+takes_over = False
+"""Whether the monitor tells this process's story, so that promptflow's own exporters shall not; to the very end."""
+
 _lock = threading.RLock()
 _overrides: dict[str, object] = {}
 _flow_folders: list[Path] = []
@@ -113,11 +116,11 @@ def configure(
         "service_version": service_version,
         "deployment": deployment,
     }
-    global off  # noqa: PLW0603
+    global off, takes_over  # noqa: PLW0603
     with _lock:
         _overrides.update({name: value for name, value in given.items() if value is not None})
         stop()
-        off = False
+        off = takes_over = False
 
 
 def flush(timeout: float = 5.0) -> bool:
@@ -152,10 +155,11 @@ def pipeline() -> PipelineRecorder | None:
 
 def use(replacement: PipelineRecorder) -> None:
     """Record with this from now on; for tests and for hosts that build their own pipeline."""
-    global recorder, _pipeline, off  # noqa: PLW0603
+    global recorder, _pipeline, off, takes_over  # noqa: PLW0603
     with _lock:
         recorder = _pipeline = replacement
         off = False
+        takes_over = True
 
 
 def _start(settings: Settings) -> None:

@@ -286,7 +286,7 @@ def _yield_to_monitor(exporter: Any) -> None:
 
     @functools.wraps(export)
     def export_unless_monitored(*args: Any, **kwargs: Any) -> Any:
-        return success if runtime.recorder is not None else export(*args, **kwargs)
+        return success if runtime.takes_over else export(*args, **kwargs)
 
     exporter.export = export_unless_monitored
 

@@ -68,6 +68,8 @@ USAGE_CACHE_WRITE: Final = "gen_ai.usage.cache_write.input_tokens"
 USAGE_REASONING: Final = "gen_ai.usage.reasoning.output_tokens"
 SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
+PEER_NAME: Final = "net.peer.name"
+PEER_PORT: Final = "net.peer.port"
 
 # Events.
 EVALUATION_EVENT: Final = "gen_ai.evaluation.result"

@@ -80,6 +80,11 @@ def own_facts(item: Item) -> Item:
     """Add what the step noted of itself, and what the user's code put on it."""
     item.attributes.update(item.step.attributes)
     item.content.update(item.step.content)
+    if (address := item.attributes.get(names.SERVER_ADDRESS)) is not None:
+        # The exporter drops `server.address`; under its older name it becomes the column `target`.
+        item.attributes[names.PEER_NAME] = address
+        if (port := item.attributes.get(names.SERVER_PORT)) is not None:
+            item.attributes[names.PEER_PORT] = port
     return item
 
 
