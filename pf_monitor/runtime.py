@@ -141,7 +141,7 @@ def stop(timeout: float = 5.0) -> None:
     Args:
         timeout: How long to wait at most, in seconds.
     """
-    global recorder, _pipeline, off  # noqa: PLW0603
+    global recorder, _pipeline, off
     with _lock:
         running, _pipeline, recorder, off = _pipeline, None, None, True
     if running is not None:

@@ -26,7 +26,6 @@ def _commands() -> None:
     """Keep sub-commands sub-commands, however few there are."""
 
 
-
 def main() -> None:
     """Run the command line; the entry point of the `pf-monitor` script."""
     app()

@@ -55,7 +55,7 @@ class Collected:
 
     def output(self, returned: Any = None) -> Any:
         """Return what the generator gave: its text, its items, or what it returned if it yielded nothing."""
-        items = ["".join(item) if type(item) is _Pieces else item for item in self._items]
+        items: list[Any] = ["".join(item) if type(item) is _Pieces else item for item in self._items]
         if not items:
             return returned
         if len(items) == 1 and type(items[0]) is str:

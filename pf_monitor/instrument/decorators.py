@@ -115,8 +115,8 @@ def _decorate(function: F, kind: Kind, name: str | None, mapping: ColumnMapping 
         return cast("F", type(function)(wrap(define(function.__func__, kind, name, mapping))))
     if isinstance(function, type):
         # A callable class stays the class it is; what is recorded is the call of its instances.
-        call = function.__call__  # type: ignore[operator]  # a class without one is the user's to see
-        function.__call__ = wrap(define(call, kind, name, mapping))  # type: ignore[method-assign, operator]
+        call = function.__call__
+        function.__call__ = wrap(define(call, kind, name, mapping))  # type: ignore[method-assign]
         return cast("F", function)
     return cast("F", wrap(define(function, kind, name, mapping)))
 

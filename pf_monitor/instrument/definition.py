@@ -87,9 +87,7 @@ def define(
     except (TypeError, ValueError):  # some builtins have no signature
         parameters = []
     skipped = 1 if parameters and parameters[0].name in _RECEIVERS else 0
-    positional = tuple(
-        p.name for p in parameters[skipped:] if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    )
+    positional = tuple(p.name for p in parameters[skipped:] if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     return Definition(
         kind,

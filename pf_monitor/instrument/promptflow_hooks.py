@@ -172,7 +172,7 @@ def _dag_run_async(original: Callable[..., Awaitable[Any]]) -> Callable[..., Any
 
 def _dag_definition(executor: Any, run: Callable[..., Any]) -> Definition:
     folder = _folder(executor)
-    name = _display_name(executor) or (folder.name if folder is not None else "") or executor._flow.name  # noqa: SLF001
+    name = _display_name(executor) or (folder.name if folder is not None else "") or executor._flow.name
     return Definition(Kind.FLOW, name, True, run, (), 0, {}, takes_iterators=True)
 
 
@@ -200,16 +200,16 @@ def _node(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _as_node(tool: Callable[..., Any], node: Any) -> Callable[..., Any]:
-    kept_tool, recorded = vars(node).get(_RECORDED, (None, None))
-    if kept_tool is not tool:
-        beneath = _decorated(tool)
-        kind = Kind.NODE if beneath is None else beneath.kind
-        recorded = wrap(
-            define(tool, kind, node.name, takes_iterators=True, instead_of=beneath and beneath.function)
-        )
-        # promptflow asks a tool for its module, which it finds for a partial in another way than for ours.
-        recorded.__module__ = getattr(getattr(tool, "func", tool), "__module__", recorded.__module__)
-        vars(node)[_RECORDED] = (tool, recorded)
+    kept: tuple[Any, Callable[..., Any]] | None = vars(node).get(_RECORDED)
+    if kept is not None and kept[0] is tool:
+        return kept[1]
+    # A tool that the user decorated would be recorded twice: once here, under the node's name, is enough.
+    beneath = _decorated(tool)
+    kind, function = (Kind.NODE, None) if beneath is None else (beneath.kind, beneath.function)
+    recorded = wrap(define(tool, kind, node.name, takes_iterators=True, instead_of=function))
+    # promptflow asks a tool for its module, which it finds for a partial in another way than for ours.
+    recorded.__module__ = getattr(getattr(tool, "func", tool), "__module__", recorded.__module__)
+    vars(node)[_RECORDED] = (tool, recorded)
     return recorded
 
 
@@ -252,7 +252,7 @@ def _prompty_async(original: Callable[..., Awaitable[Any]]) -> Callable[..., Any
 
 def _recorded_prompty(prompty: Any, original: Callable[..., Any]) -> Callable[..., Any]:
     kind = Kind.FLOW if parentage.current_step() is None else Kind.NODE
-    return wrap(define(original, kind, str(prompty._name), takes_iterators=True))  # noqa: SLF001
+    return wrap(define(original, kind, str(prompty._name), takes_iterators=True))
 
 
 # promptflow's own export.
@@ -339,11 +339,12 @@ def _display_name(executor: Any) -> str | None:
 
 def _served_request_id() -> str | None:
     """Return the request id of the caller, as promptflow's server has read it from the headers."""
+    found: str | None = None
     fastapi = sys.modules.get("promptflow.core._serving.v2.fastapi_context_data_provider")
-    if fastapi is not None and (request := fastapi._request_ctx_var.get()) is not None:  # noqa: SLF001
-        return request.get("req_id")
     flask = sys.modules.get("flask")
-    if flask is not None and flask.has_request_context():
+    if fastapi is not None and (request := fastapi._request_ctx_var.get()) is not None:
+        found = request.get("req_id")
+    elif flask is not None and flask.has_request_context():
         headers = flask.request.headers
-        return headers.get("x-request-id") or headers.get("x-ms-client-request-id")
-    return None
+        found = headers.get("x-request-id") or headers.get("x-ms-client-request-id")
+    return found

@@ -119,7 +119,7 @@ def has_members(value: Any) -> bool:
 def _member(value: Any, part: str | int) -> Any:
     try:
         if isinstance(value, Mapping):
-            return value[part] if part in value else MISSING
+            return value.get(part, MISSING)
         if isinstance(part, int):
             return value[part] if isinstance(value, (list, tuple)) and part < len(value) else MISSING
         if isinstance(value, (str, bytes, list, tuple)) or not has_members(value):

@@ -99,7 +99,7 @@ class Metrics:
         self._rpc_latency.record(step.duration_ns / 1e6, api_call)
         self._rpc_requests.add(1, {**api_call, "exception": step.error_type or ""})
         attributes = step.attributes
-        model = {
+        model: dict[str, str] = {
             name: str(attributes[name])
             for name in (names.OPERATION_NAME, names.PROVIDER_NAME, names.REQUEST_MODEL, names.RESPONSE_MODEL)
             if name in attributes

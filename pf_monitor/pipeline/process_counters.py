@@ -16,10 +16,10 @@ _PREFIX = "azuremonitor.performancecounter"
 
 
 def add_process_counters(provider: MeterProvider) -> None:
-    """Let a meter provider collect, as often as it collects at all:
+    r"""Let a meter provider collect CPU and memory, as often as it collects at all.
 
-    `\\Process(??APP_WIN32_PROC??)\\% Processor Time` (100 is one core), the same normalised by the number of cores,
-    and `\\Process(??APP_WIN32_PROC??)\\Private Bytes`.
+    They arrive as `\Process(??APP_WIN32_PROC??)\% Processor Time` (100 is one core), the same normalised by the
+    number of cores, and `\Process(??APP_WIN32_PROC??)\Private Bytes`.
     """
     process = psutil.Process()
     process.cpu_percent(None)  # the first reading only sets the beginning

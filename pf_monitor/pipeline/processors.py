@@ -108,7 +108,7 @@ def fit(item: Item) -> Item:
 
 
 def _weight(text: str) -> int:
-    """Return how many bytes a text takes in the exporter's JSON, which writes everything beyond ASCII as `\\uXXXX`."""
+    r"""Return how many bytes a text takes in the exporter's JSON, which writes everything beyond ASCII as `\uXXXX`."""
     plain = len(orjson.dumps(text)) - 2
     if text.isascii():
         return plain

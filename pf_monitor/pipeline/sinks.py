@@ -104,7 +104,7 @@ class ApplicationInsights:
         """Return the exporter for metrics."""
         from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter
 
-        class QuietMetricExporter(AzureMonitorMetricExporter):  # type: ignore[misc]  # its base is untyped
+        class QuietMetricExporter(AzureMonitorMetricExporter):
             def export(self, *args: Any, **kwargs: Any) -> Any:
                 with quiet():
                     return super().export(*args, **kwargs)
@@ -116,4 +116,4 @@ class ApplicationInsights:
         with quiet():
             self._spans.shutdown()
             for provider in self._event_providers.values():
-                provider.shutdown()
+                provider.shutdown()  # type: ignore[no-untyped-call]  # OpenTelemetry left it untyped

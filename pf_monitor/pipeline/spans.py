@@ -27,11 +27,12 @@ def to_item(step: Step, processors: Iterable[Callable[[Item], Item | None]]) -> 
     Returns:
         The item as it shall be sent, or None when a processor dropped it.
     """
-    item: Item | None = Item(step)
+    item = Item(step)
     for process in processors:
-        item = process(item)
-        if item is None:
+        processed = process(item)
+        if processed is None:
             return None
+        item = processed
     return item
 
 

@@ -13,8 +13,6 @@ from pf_monitor.model.kinds import Outcome
 from pf_monitor.tokens.prices import cost_usd
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
-
     from pf_monitor.instrument.openai.operations import Exchange
     from pf_monitor.model.step import Recorder
 
@@ -105,5 +103,3 @@ class Call:
         for name, value in parts.items():
             if value:
                 self.step.content[name] = content.to_json(value)
-
-

@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from typing_extensions import override
+
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Kind
 from pf_monitor.tokens.usage import Usage, read_usage
@@ -99,20 +101,24 @@ class Chat(Exchange):
         super().__init__(request)
         self._choices: dict[int, _Message] = {}
 
+    @override
     def input_content(self) -> dict[str, Any]:
         content: dict[str, Any] = {names.INPUT_MESSAGES: [_message(m) for m in _list(self.request.get("messages"))]}
         if tools := self.request.get("tools") or self.request.get("functions"):
             content[names.TOOL_DEFINITIONS] = tools
         return content
 
+    @override
     def output_content(self) -> dict[str, Any]:
         return {names.OUTPUT_MESSAGES: [self._choices[index].as_message() for index in sorted(self._choices)]}
 
+    @override
     def take_response(self, response: Any) -> None:
         self._take_header(response)
         for position, choice in enumerate(_list(_get(response, "choices"))):
             self._take_choice(choice, _get(choice, "message"), position)
 
+    @override
     def take_chunk(self, chunk: Any) -> None:
         self._take_header(chunk)
         for choice in _list(_get(chunk, "choices")):
@@ -136,14 +142,17 @@ class Completion(Exchange):
         super().__init__(request)
         self._choices: dict[int, _Message] = {}
 
+    @override
     def input_content(self) -> dict[str, Any]:
         prompt = self.request.get("prompt")
         prompts = [prompt] if isinstance(prompt, str) else _list(prompt)
         return {names.INPUT_MESSAGES: [{"role": "user", "parts": [_part(p)]} for p in prompts]}
 
+    @override
     def output_content(self) -> dict[str, Any]:
         return {names.OUTPUT_MESSAGES: [self._choices[index].as_message() for index in sorted(self._choices)]}
 
+    @override
     def take_response(self, response: Any) -> None:
         self._take_header(response)
         for choice in _list(_get(response, "choices")):
@@ -154,7 +163,9 @@ class Completion(Exchange):
                 kept.finish_reason = reason
                 self.finish_reasons.append(reason)
 
-    take_chunk = take_response
+    @override
+    def take_chunk(self, chunk: Any) -> None:
+        self.take_response(chunk)
 
 
 class Embeddings(Exchange):
@@ -163,16 +174,21 @@ class Embeddings(Exchange):
     kind = Kind.EMBEDDING
     operation = "embeddings"
 
+    @override
     def input_content(self) -> dict[str, Any]:
         return {names.INPUTS: {"input": self.request.get("input")}}
 
+    @override
     def output_content(self) -> dict[str, Any]:
         return {}
 
+    @override
     def take_response(self, response: Any) -> None:
         self._take_header(response)
 
-    take_chunk = take_response
+    @override
+    def take_chunk(self, chunk: Any) -> None:
+        self.take_response(chunk)
 
 
 class Responses(Exchange):
@@ -183,6 +199,7 @@ class Responses(Exchange):
         self._output: list[Any] = []
         self._text: dict[tuple[Any, Any], list[str]] = {}
 
+    @override
     def input_content(self) -> dict[str, Any]:
         given = self.request.get("input")
         messages = [{"role": "user", "content": given}] if isinstance(given, str) else _list(given)
@@ -193,18 +210,23 @@ class Responses(Exchange):
             content[names.TOOL_DEFINITIONS] = tools
         return content
 
+    @override
     def output_content(self) -> dict[str, Any]:
         if self._output:
             return {names.OUTPUT_MESSAGES: [_message(item) for item in self._output]}
         texts = ["".join(pieces) for pieces in self._text.values()]
-        return {names.OUTPUT_MESSAGES: [{"role": "assistant", "parts": [_part(text) for text in texts]}] if texts else []}
+        return {
+            names.OUTPUT_MESSAGES: [{"role": "assistant", "parts": [_part(text) for text in texts]}] if texts else []
+        }
 
+    @override
     def take_response(self, response: Any) -> None:
         self._take_header(response)
         self._output = _list(_get(response, "output"))
         if status := _text(_get(response, "status")):
             self.finish_reasons = [status]
 
+    @override
     def take_chunk(self, chunk: Any) -> None:
         if (response := _get(chunk, "response")) is not None:
             self.take_response(response)

@@ -23,7 +23,7 @@ def watch_stream(call: Call, stream: Any) -> None:
         _say_unknown(stream)
         call.end(Outcome.OK)
         return
-    stream._iterator = _watched(call, inner)  # noqa: SLF001 - there is no public place between socket and caller
+    stream._iterator = _watched(call, inner)
     close = stream.close
 
     def close_and_end() -> None:
@@ -42,7 +42,7 @@ def watch_async_stream(call: Call, stream: Any) -> None:
         _say_unknown(stream)
         call.end(Outcome.OK)
         return
-    stream._iterator = _watched_async(call, inner)  # noqa: SLF001 - as above
+    stream._iterator = _watched_async(call, inner)
     close: Callable[[], Any] = stream.close
 
     async def close_and_end() -> None:
