@@ -16,6 +16,8 @@ app = typer.Typer(
 )
 
 # Each registers its command with the app above. They import what they need when they are run.
+from pf_monitor.cli import query as query  # noqa: E402
+from pf_monitor.cli import report as report  # noqa: E402
 from pf_monitor.cli import up as up  # noqa: E402
 
 app.command("stand-in")(stand_in)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -38,7 +39,10 @@ def bind(port: int) -> socket.socket:
 
 
 def serve(store: Store, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM; both end it in good order."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn stops at a signal and then raises it again, for handlers that were there before it: none shall act.
+        signal.signal(number, lambda *_: None)
     _server(store).run(sockets=[listener])
 
 

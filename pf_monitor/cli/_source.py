@@ -1,0 +1,116 @@
+"""Where the commands get answers from: the running server, or the store itself when none runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol, Self
+
+from pf_monitor.cli._local import default_directory, fail, needs_local_extra
+from pf_monitor.local import PORT
+
+if TYPE_CHECKING:
+    import httpx
+
+    from pf_monitor.insights import Store, Table
+
+
+class Source(Protocol):
+    """Something that answers KQL."""
+
+    def query(self, kql: str, since: timedelta | None = None) -> Table:
+        """Run a query on the telemetry of the time since, or on all of it.
+
+        Raises:
+            QueryError: If the query is wrong.
+        """
+
+
+class ServerSource:
+    """The query API of a running local Application Insights."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    @classmethod
+    @contextmanager
+    def connect(cls, url: str) -> Iterator[Self]:
+        """Give the source at a URL, such as `http://127.0.0.1:4319`, within."""
+        import httpx
+
+        with httpx.Client(base_url=url, timeout=90, trust_env=False) as client:
+            yield cls(client)
+
+    def is_up(self) -> bool:
+        """Whether a local Application Insights answers."""
+        import httpx
+
+        try:
+            return bool(self._client.get("/health", timeout=5).json() == {"status": "ok"})
+        except (httpx.HTTPError, ValueError):
+            return False
+
+    def query(self, kql: str, since: timedelta | None = None) -> Table:
+        """See `Source`."""
+        from pf_monitor.insights import Column, QueryError, Table
+
+        body: dict[str, object] = {"query": kql}
+        if since is not None:
+            body["timespan"] = f"PT{since.total_seconds():.0f}S"
+        response = self._client.post("/v1/apps/local/query", json=body, headers={"Prefer": "include-render=true"})
+        answer = response.json()
+        if "error" in answer:
+            inner = answer["error"].get("innererror", answer["error"])
+            raise QueryError(inner["message"], inner.get("line"), inner.get("pos"))
+        table = answer["tables"][0]
+        columns = tuple(Column(column["name"], column["type"]) for column in table["columns"])
+        return Table(columns, table["rows"], answer.get("render", {}).get("visualization"))
+
+
+class StoreSource:
+    """The store in a directory, opened for reading."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def query(self, kql: str, since: timedelta | None = None) -> Table:
+        """See `Source`."""
+        from pf_monitor.insights import Timespan
+
+        now = datetime.now(UTC)
+        return self._store.query(kql, None if since is None else Timespan(now - since, now))
+
+
+@contextmanager
+def open_source(url: str | None) -> Iterator[Source]:
+    """Give what answers queries, within: the server at a URL; without one, the usual server or else its store.
+
+    Ends the command with a message if there is none.
+    """
+    with needs_local_extra():
+        from pf_monitor.insights import Store, StoreError
+
+    with ServerSource.connect(url or f"http://127.0.0.1:{PORT}") as server:
+        if server.is_up():
+            yield server
+            return
+    if url is not None:
+        fail(f"No local Application Insights answers at {url}. Start one with: pf-monitor up")
+    try:
+        store = Store.open(default_directory(), read_only=True)
+    except StoreError as error:
+        fail(f"No local Application Insights runs on port {PORT}. {error}. Start one with: pf-monitor up")
+    with store:
+        yield StoreSource(store)
+
+
+def read_since(text: str) -> timedelta:
+    """Read a `--since` option; ends the command with a message if it is not a duration."""
+    with needs_local_extra():
+        from pf_monitor.insights import parse_since
+
+    try:
+        return parse_since(text)
+    except ValueError as error:
+        fail(f"--since: {error}")
