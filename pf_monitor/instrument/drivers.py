@@ -149,7 +149,7 @@ def _wrap_async_generator(definition: Definition) -> Callable[..., Any]:
 
 def _returned(definition: Definition, step: Step, context: Context, output: Any) -> Any:
     """End the step of a function that returned; or later, when what it returned is itself still to be run."""
-    if isinstance(output, types.CoroutineType):
+    if type(output) is types.CoroutineType:
         return _drive_coroutine(definition, step, context, output)
     if _is_stream(definition, output):
         return _drive(definition, step, context, output, _same)
@@ -166,9 +166,10 @@ def _returned(definition: Definition, step: Step, context: Context, output: Any)
 
 def _is_stream(definition: Definition, output: Any) -> bool:
     """Whether an output is still to be run, and can be watched without its consumer noticing."""
-    if isinstance(output, (types.GeneratorType, types.AsyncGeneratorType)):
+    kind = type(output)  # never isinstance: it asks the value itself, whose answer may be an exception
+    if kind is types.GeneratorType or kind is types.AsyncGeneratorType:
         return True
-    return definition.takes_iterators and isinstance(output, (Iterator, AsyncIterator))
+    return definition.takes_iterators and issubclass(kind, (Iterator, AsyncIterator))
 
 
 def _drive(

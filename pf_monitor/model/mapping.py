@@ -113,7 +113,8 @@ def usual(column: str, members: Any) -> tuple[str, Any] | None:
 
 def has_members(value: Any) -> bool:
     """Whether a value has named members (a mapping, a dataclass, a model), rather than being one value."""
-    return isinstance(value, Mapping) or hasattr(type(value), "__dataclass_fields__") or hasattr(value, "model_fields")
+    kind = type(value)  # never the value itself, whose answer may be an exception
+    return issubclass(kind, Mapping) or hasattr(kind, "__dataclass_fields__") or hasattr(kind, "model_fields")
 
 
 def _member(value: Any, part: str | int) -> Any:
