@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
 import signal
 import threading
 from multiprocessing import util as multiprocessing_util
@@ -28,10 +27,12 @@ def watch(stop: Callable[[], None]) -> None:
         return
     _watching = True
     atexit.register(stop)
-    # Children of multiprocessing leave by os._exit, past atexit, but not past this. It forgets what a parent
-    # registered, so each forked child registers again.
+    # Children of multiprocessing leave by os._exit, past atexit, but not past this. A forked child forgets what its
+    # parent had registered, and registers again.
     multiprocessing_util.Finalize(None, stop, exitpriority=100)
-    os.register_at_fork(after_in_child=lambda: multiprocessing_util.Finalize(None, stop, exitpriority=100) and None)
+    multiprocessing_util.register_after_fork(
+        stop, lambda stop: multiprocessing_util.Finalize(None, stop, exitpriority=100)
+    )
     _on_sigterm(stop)
 
 

@@ -1,0 +1,116 @@
+"""From a finished step to the item that is sent: order, limits, and an endpoint that is away."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+
+import pytest
+
+import pf_monitor
+from pf_monitor import runtime
+from pf_monitor.insights.server import running
+from pf_monitor.instrument.content import to_text
+from pf_monitor.local import connection_string
+from pf_monitor.pipeline.item import Item
+from pf_monitor.pipeline.processors import CONTENT_BUDGET, LONGEST_VALUE, fit
+from pf_monitor.pipeline.recorder import PipelineRecorder
+from pf_monitor.pipeline.sinks import ApplicationInsights
+from pf_monitor.pipeline.worker import QUEUE_LENGTH, Worker
+from pf_monitor.settings import Settings
+
+
+def fitted(**content):
+    item = Item(None)  # type: ignore[arg-type]
+    item.content = {name: to_text(text) for name, text in content.items()}
+    return fit(item).attributes
+
+
+def test_a_long_value_goes_on_under_numbered_names():
+    attributes = fitted(question="a" * (LONGEST_VALUE + 10))
+    assert attributes == {"question": "a" * LONGEST_VALUE, "question.2": "a" * 10}
+
+
+def test_what_exceeds_the_budget_is_cut_and_told_with_its_full_length():
+    attributes = fitted(answer="b" * 40_000, question="a" * 40_000)
+    assert "".join(v for k, v in attributes.items() if k.startswith("question")) == "a" * 40_000
+    assert sum(len(v) for k, v in attributes.items() if k.startswith("answer")) == CONTENT_BUDGET - 40_000
+    assert json.loads(attributes["pf_monitor.truncated"]) == {"answer": 40_000}
+
+
+@pytest.mark.parametrize("character", ["a", '"', "é", "中", "💩", "\x00"])
+def test_the_budget_is_what_the_text_takes_on_the_wire(character):
+    attributes = fitted(question=character * 60_000)
+    text = "".join(value for name, value in attributes.items() if name.startswith("question"))
+    assert CONTENT_BUDGET - 12 <= len(json.dumps(text)) - 2 <= CONTENT_BUDGET
+
+
+def test_numbers_and_ids_come_before_content(monitor):
+    @pf_monitor.flow
+    def flow(question):
+        pf_monitor.set_correlation(session="s")
+        return "answer"
+
+    flow("q")
+    monitor.recorder.flush(5)
+    [row] = monitor.rows("requests")
+    assert row["customDimensions"]["session.id"] == "s"
+
+
+def test_an_endpoint_that_is_away_loses_nothing_and_is_mentioned_once(unmonitored, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    @pf_monitor.flow
+    def flow(question):
+        return question
+
+    with running(tmp_path / "insights") as port:
+        pass  # the port is free again, and nobody listens
+    recorder = PipelineRecorder(Settings(enabled=True), ApplicationInsights(connection_string(port)), delay_s=3600)
+    runtime.use(recorder)
+    with caplog.at_level(logging.DEBUG):
+        for number in range(3):
+            flow(str(number))
+            assert recorder.flush(20)
+    ours = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.name for record in ours] == ["pf_monitor"]
+    assert "kept on disk and sent later" in ours[0].getMessage()
+    stored = [path for path in tmp_path.rglob("*.blob*") if path.is_file()]
+    assert sum('"question": "' in path.read_text() for path in stored) == 3
+
+
+def test_a_full_queue_drops_and_counts_and_never_waits():
+    gate = threading.Event()
+    entered = threading.Event()
+
+    def deliver(batch):
+        entered.set()
+        gate.wait(30)
+
+    worker = Worker(deliver, delay_s=0)
+    worker.put(0)
+    entered.wait(30)
+    for number in range(QUEUE_LENGTH + 5):
+        worker.put(number)
+    assert worker.dropped == 5
+    gate.set()
+    assert worker.flush(30)
+    worker.stop(30)
+
+
+def test_a_flush_gives_up_in_time():
+    gate = threading.Event()
+    entered = threading.Event()
+
+    def deliver(batch):
+        entered.set()
+        gate.wait(30)
+
+    worker = Worker(deliver, delay_s=0)
+    worker.put(1)
+    entered.wait(30)
+    worker.put(2)
+    assert worker.flush(0.01) is False
+    gate.set()
+    worker.stop(30)

@@ -1,0 +1,95 @@
+"""What only a process of its own can show: what is imported, and that its end loses nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+
+import pytest
+
+from pf_monitor.local import connection_string
+
+FLOW = """
+import os, signal, sys
+import pf_monitor
+
+@pf_monitor.flow
+def flow(question):
+    return question
+"""
+
+
+def run(code, port, **options):
+    environment = {
+        **os.environ,
+        "PF_MONITOR_ENABLED": "true",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": connection_string(port),
+    }
+    script = FLOW + textwrap.dedent(code)
+    return subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def questions(monitor):
+    return Counter(row["customDimensions"]["question"] for row in monitor.rows("requests"))
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("flow('end')", 0),
+        ("flow('end')\nsys.exit(3)", 3),
+        ("flow('end')\nraise ValueError('x')", 1),
+        ("flow('end')\nos.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
+        # 1 rather than -SIGINT: the exporter's serialiser calls eval, which makes CPython forget the interrupt.
+        ("flow('end')\nos.kill(os.getpid(), signal.SIGINT)", 1),
+    ],
+    ids=["normal", "sys.exit", "exception", "SIGTERM", "SIGINT"],
+)
+def test_an_end_loses_nothing(monitor, code, status):
+    finished = run(code, monitor.port)
+    assert finished.returncode == status, finished.stderr
+    assert questions(monitor) == {"end": 1}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_children_of_multiprocessing_send_their_own_and_only_their_own(monitor, tmp_path, method):
+    module = tmp_path / "child_flow.py"
+    module.write_text(FLOW)
+    finished = run(
+        f"""
+        sys.path.insert(0, {str(tmp_path)!r})
+        import multiprocessing, child_flow
+        if __name__ == "__main__":
+            child_flow.flow("parent")
+            context = multiprocessing.get_context({method!r})
+            children = [context.Process(target=child_flow.flow, args=(f"child {{n}}",)) for n in range(3)]
+            for child in children: child.start()
+            for child in children: child.join()
+            child_flow.flow("parent again")
+        """,
+        monitor.port,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert questions(monitor) == {"parent": 1, "child 0": 1, "child 1": 1, "child 2": 1, "parent again": 1}
+
+
+def test_import_loads_nothing_heavy():
+    code = "import pf_monitor, sys; print(' '.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "pf_monitor" in loaded
+    heavy = {"promptflow", "pandas", "duckdb", "fastapi", "flask", "starlette", "uvicorn", "openai", "opentelemetry"}
+    assert not heavy & set(loaded)
+
+
+def test_decorating_loads_nothing_heavy():
+    code = "import pf_monitor, sys; pf_monitor.flow(lambda q: q); print(' '.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"promptflow", "pandas", "duckdb", "fastapi", "flask", "starlette", "uvicorn", "openai", "azure"}
+    assert not heavy & set(loaded)
+    assert not any(name.startswith("opentelemetry.sdk") for name in loaded)
