@@ -60,13 +60,14 @@ class ApplicationInsights:
             os.environ.setdefault(name, value)
         from azure.monitor.opentelemetry.exporter import AzureMonitorTraceExporter
 
+        from pf_monitor.pipeline.transport import CompressingTransport
+
         self._options: dict[str, Any] = {
             "connection_string": connection_string,
             # What cannot be sent at once goes to disk, which is better than holding up the thread.
             "retry_total": 1,
-            "read_timeout": 30,
         }
-        self._spans = AzureMonitorTraceExporter(**self._options)
+        self._spans = AzureMonitorTraceExporter(**self._options, transport=CompressingTransport())
         self._event_providers: dict[str, LoggerProvider] = {}
 
     def send_spans(self, spans: Sequence[ReadableSpan]) -> None:
@@ -95,8 +96,10 @@ class ApplicationInsights:
             from opentelemetry.sdk._logs import LoggerProvider
             from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 
+            from pf_monitor.pipeline.transport import CompressingTransport
+
             provider = LoggerProvider(resource, shutdown_on_exit=False)
-            provider.add_log_record_processor(BatchLogRecordProcessor(AzureMonitorLogExporter(**self._options)))
+            provider.add_log_record_processor(BatchLogRecordProcessor(AzureMonitorLogExporter(**self._options, transport=CompressingTransport())))
             self._event_providers[role] = provider
         return provider
 
@@ -104,12 +107,14 @@ class ApplicationInsights:
         """Return the exporter for metrics."""
         from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter
 
+        from pf_monitor.pipeline.transport import CompressingTransport
+
         class QuietMetricExporter(AzureMonitorMetricExporter):
             def export(self, *args: Any, **kwargs: Any) -> Any:
                 with quiet():
                     return super().export(*args, **kwargs)
 
-        return QuietMetricExporter(**self._options)
+        return QuietMetricExporter(**self._options, transport=CompressingTransport())
 
     def shutdown(self) -> None:
         """Let go of files and threads."""
