@@ -113,13 +113,14 @@ def _rank(wanted: set[str], paragraphs: Sequence[str]) -> list[str]:
         for sentence in _sentences(paragraph):
             own = asked & set(words(sentence))
             if own:
-                scored.append((-about - sum(rarity[word] for word in own), len(scored), sentence))
+                said = sentence.removeprefix(f"{_title(paragraph)}:").strip()
+                scored.append((-about - sum(rarity[word] for word in own), len(scored), said))
     return [sentence for _, _, sentence in sorted(scored)]
 
 
 def _title(paragraph: str) -> str:
     title, colon, _ = paragraph.partition(":")
-    return title if colon and len(title) <= _LONGEST_TITLE else ""
+    return title.strip() if colon and len(title) <= _LONGEST_TITLE else ""
 
 
 def _rarity(paragraphs: Sequence[str]) -> dict[str, float]:

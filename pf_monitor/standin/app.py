@@ -67,6 +67,15 @@ def create_app(ledger: Ledger | None = None, *, latency: float = 0.0) -> FastAPI
     def models() -> dict[str, Any]:
         return {"object": "list", "data": [{"id": NAME, "object": "model", "created": 0, "owned_by": "pf-monitor"}]}
 
+    @app.get("/stand-in/connections/{name}")
+    def connection(name: str, request: Request) -> dict[str, Any]:
+        """Speak promptflow's protocol for connections: whichever is asked for leads here.
+
+        A server of DAG flows takes it with `PF_HTTP_CONNECTION_PROVIDER_ENDPOINT`, and needs no keyring then.
+        """
+        value = {"api_key": NAME, "base_url": f"{request.base_url}v1"}
+        return {"name": name, "type": "OpenAIConnection", "module": "promptflow.connections", "value": value}
+
     @app.get("/stand-in/ledger")
     def read_ledger() -> dict[str, Any]:
         return desk.ledger.as_dict()
