@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pf_monitor import notices
 from pf_monitor.instrument import content
 from pf_monitor.model import names
-from pf_monitor.model.mapping import MISSING, ColumnMapping, follow, has_members, usual
+from pf_monitor.model.mapping import MISSING, ColumnMapping, follow, has_members, parse_place, usual
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +21,39 @@ _OF_INPUTS = (names.QUESTION, names.GROUND_TRUTH, names.CONTEXT)
 
 _OF_OUTPUTS = (names.ANSWER, names.CONTEXT)
 
+_COLUMNS = (names.QUESTION, names.ANSWER, names.CONTEXT, names.GROUND_TRUTH)
+
 _NONE = ColumnMapping()
+
+
+def read_mapping(places: Mapping[str, str | None], where: str) -> ColumnMapping:
+    """Read a column mapping; a column that cannot be read is said once, and looked for under its usual names.
+
+    Args:
+        places: The text of each column's place; None where none is given.
+        where: What to correct, for the message.
+    """
+    parsed = {}
+    for column, text in places.items():
+        if text is None:
+            continue
+        try:
+            parsed[column] = parse_place(text)
+        except (ValueError, TypeError, AttributeError) as error:
+            notices.say_once(f"mapping {where} {column}", "pf_monitor: the column %s in %s: %s", column, where, error)
+    return ColumnMapping(parsed)
+
+
+def mapping_from_environment() -> ColumnMapping | None:
+    """Return the column mapping that the environment gives, for flows that have no function to decorate.
+
+    `PF_MONITOR_QUESTION`, `PF_MONITOR_ANSWER`, `PF_MONITOR_CONTEXT` and `PF_MONITOR_GROUND_TRUTH` say what the
+    arguments of `@pf_monitor.flow` say. They are written into the flow file, as environment variables.
+    """
+    places = {column: os.environ.get(f"PF_MONITOR_{column.upper()}") for column in _COLUMNS}
+    if not any(places.values()):
+        return None
+    return read_mapping({column: text or None for column, text in places.items()}, "PF_MONITOR_* of the flow file")
 
 
 def wanted_outputs(mapping: ColumnMapping | None) -> dict[str, list[tuple[str, tuple[str | int, ...]]]]:
@@ -124,13 +157,14 @@ def _say_misplaced(step: Step, column: str, place: str, where: str, members: Ite
     notices.say_once(
         f"column {step.name} {column}",
         "pf_monitor: the column %s of flow %s is mapped to %s, which is not there. Its %s are: %s. "
-        "Correct it in @pf_monitor.flow(%s=...).",
+        "Correct it in @pf_monitor.flow(%s=...), or in PF_MONITOR_%s of the flow file.",
         column,
         step.name,
         place,
         where,
         have,
         column,
+        column.upper(),
     )
 
 

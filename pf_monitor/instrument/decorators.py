@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from pf_monitor import notices
+from pf_monitor.instrument import columns
 from pf_monitor.instrument.definition import define, own_name
 from pf_monitor.instrument.drivers import wrap
 from pf_monitor.model.kinds import Kind
-from pf_monitor.model.mapping import ColumnMapping, parse_place
+
+if TYPE_CHECKING:
+    from pf_monitor.model.mapping import ColumnMapping
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,7 +63,8 @@ def flow(
     places = {"question": question, "answer": answer, "context": context, "ground_truth": ground_truth}
 
     def decorate(function: F) -> F:
-        return _decorate(function, Kind.FLOW, name, _mapping(function, places))
+        where = f"@pf_monitor.flow on {own_name(function)}"
+        return _decorate(function, Kind.FLOW, name, columns.read_mapping(places, where))
 
     return decorate if function is None else decorate(function)
 
@@ -119,22 +122,3 @@ def _decorate(function: F, kind: Kind, name: str | None, mapping: ColumnMapping 
         function.__call__ = wrap(define(call, kind, name, mapping))  # type: ignore[method-assign]
         return cast("F", function)
     return cast("F", wrap(define(function, kind, name, mapping)))
-
-
-def _mapping(function: Callable[..., Any], places: dict[str, str | None]) -> ColumnMapping:
-    """Read a column mapping; a column that cannot be read is said once, and looked for under its usual names."""
-    parsed = {}
-    for column, text in places.items():
-        if text is None:
-            continue
-        try:
-            parsed[column] = parse_place(text)
-        except (ValueError, TypeError, AttributeError) as error:
-            notices.say_once(
-                f"mapping {column} {text!r}",
-                "pf_monitor: @pf_monitor.flow(%s=...) on %s: %s",
-                column,
-                own_name(function),
-                error,
-            )
-    return ColumnMapping(parsed)

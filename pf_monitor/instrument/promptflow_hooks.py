@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as context_api
 
 from pf_monitor import flowsettings, runtime
-from pf_monitor.instrument import correlation, parentage
+from pf_monitor.instrument import columns, correlation, parentage
 from pf_monitor.instrument.definition import ATTRIBUTE, Definition, define
 from pf_monitor.instrument.drivers import wrap
 from pf_monitor.model.kinds import Kind
@@ -126,7 +126,7 @@ def _entry(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         title = _display_name(self)
         definition: Definition | None = getattr(function, ATTRIBUTE, None)
         if definition is None:
-            return wrap(define(function, Kind.FLOW, title))
+            return wrap(define(function, Kind.FLOW, title, columns.mapping_from_environment()))
         if title is None or definition.named or hasattr(function, "__original_function"):
             return function
         renamed = wrap(definition.renamed(title))
@@ -173,7 +173,8 @@ def _dag_run_async(original: Callable[..., Awaitable[Any]]) -> Callable[..., Any
 def _dag_definition(executor: Any, run: Callable[..., Any]) -> Definition:
     folder = _folder(executor)
     name = _display_name(executor) or (folder.name if folder is not None else "") or executor._flow.name
-    return Definition(Kind.FLOW, name, True, run, (), 0, {}, takes_iterators=True)
+    mapping = columns.mapping_from_environment()
+    return Definition(Kind.FLOW, name, True, run, (), 0, {}, mapping, takes_iterators=True)
 
 
 # Nodes.
@@ -252,7 +253,8 @@ def _prompty_async(original: Callable[..., Awaitable[Any]]) -> Callable[..., Any
 
 def _recorded_prompty(prompty: Any, original: Callable[..., Any]) -> Callable[..., Any]:
     kind = Kind.FLOW if parentage.current_step() is None else Kind.NODE
-    return wrap(define(original, kind, str(prompty._name), takes_iterators=True))
+    mapping = columns.mapping_from_environment() if kind is Kind.FLOW else None
+    return wrap(define(original, kind, str(prompty._name), mapping, takes_iterators=True))
 
 
 # promptflow's own export.

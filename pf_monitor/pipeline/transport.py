@@ -17,7 +17,7 @@ _LEVEL = 5
 """Of 9: the last tenth of the size costs half of the time."""
 
 
-class CompressingTransport(RequestsTransport):
+class CompressingTransport(RequestsTransport):  # type: ignore[misc]  # azure-core hides it behind a lazy import
     """Sends what the exporter sends, compressed; Application Insights takes gzip from every SDK.
 
     Args:

@@ -181,7 +181,8 @@ class Lab:
     def kinds(self) -> dict[str, int]:
         """Return how many items of each kind there are."""
         counted = self.rows(
-            "union requests, dependencies | summarize n = count() by item = tostring(customDimensions['pf_monitor.kind'])"
+            "union requests, dependencies"
+            " | summarize n = count() by item = tostring(customDimensions['pf_monitor.kind'])"
         )
         return {row["item"]: row["n"] for row in counted}
 
