@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from pf_monitor.cli.enable import disable, enable
 from pf_monitor.cli.standin import stand_in
 
 app = typer.Typer(
@@ -15,6 +16,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command()(enable)
+app.command()(disable)
 app.command("stand-in")(stand_in)
 
 
