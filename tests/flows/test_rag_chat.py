@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -11,11 +12,13 @@ from pf_monitor.standin.answering import DONT_KNOW
 
 from .conftest import FLOWS
 
-LINES = (FLOWS / "rag-chat" / "data.jsonl").read_text(encoding="utf-8").splitlines()
-QUESTIONS = [json.loads(line) for line in LINES]
-PRODUCTS = [
-    json.loads(line) for line in (FLOWS / "rag-chat" / "products.jsonl").read_text(encoding="utf-8").splitlines()
-]
+
+def lines_of(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (FLOWS / "rag-chat" / name).read_text(encoding="utf-8").splitlines()]
+
+
+QUESTIONS = lines_of("data.jsonl")
+PRODUCTS = lines_of("products.jsonl")
 
 
 @pytest.fixture
