@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,24 @@ from pf_monitor import notices
 from pf_monitor.settings import CONNECTION_STRING, ENABLED, Settings, read_flag
 
 FLOW_FILES = ("flow.flex.yaml", "flow.flex.yml", "flow.dag.yaml", "flow.dag.yml")
+PROMPTY = ".prompty"
 DEPLOYED_SWITCH = "app_insights_enabled"
 """How prompt flow's own workshop switches telemetry on. Legal only in a deployed flow: promptflow's tools refuse it."""
 
 _LARGEST_FILE = 1_000_000
 
 
-def from_flow_files(folders: Iterable[Path]) -> Settings:
+def from_flow_files(places: Iterable[Path]) -> Settings:
     """Return the defaults overridden by what the flow file of this process says.
 
-    Looked at, in this order: the folders that promptflow named, the one that its server is started for
+    Looked at, in this order: the files and folders that promptflow named, the folder that its server is started for
     (`PROMPTFLOW_PROJECT_PATH`), the current one. The first flow file that says anything wins.
     """
     served = os.environ.get("PROMPTFLOW_PROJECT_PATH")
-    for folder in [*folders, *([Path(served)] if served else []), Path()]:
-        for name in FLOW_FILES:
-            if (settings := _read(folder / name)) is not None:
+    for place in [*places, *([Path(served)] if served else []), Path()]:
+        files = [place] if place.suffix else [place / name for name in FLOW_FILES]
+        for file in files:
+            if (settings := _read(file)) is not None:
                 return settings
     return Settings()
 
@@ -64,14 +67,21 @@ def _load(path: Path) -> Mapping[str, Any] | None:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError
 
+        text = path.read_text(encoding="utf-8")
         try:
-            document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+            document = YAML(typ="safe", pure=True).load(_front_matter(text) if path.suffix == PROMPTY else text)
         except (YAMLError, UnicodeDecodeError) as error:
             notices.say_once(f"flow-file {path}", "pf_monitor cannot read %s: %s", path, error)
             return None
     except OSError:
         return None
     return document if isinstance(document, Mapping) else None
+
+
+def _front_matter(prompty: str) -> str:
+    """Return the YAML at the top of a prompty, between two lines of dashes."""
+    parts = re.split(r"^-{3,}\s*$", prompty, maxsplit=2, flags=re.MULTILINE)
+    return parts[1] if len(parts) == 3 else ""
 
 
 def _variable(value: object) -> str:

@@ -29,7 +29,8 @@ takes_over = False
 
 _lock = threading.RLock()
 _overrides: dict[str, object] = {}
-_flow_folders: list[Path] = []
+_flow_places: list[Path] = []
+_MOST_PLACES = 100
 _pipeline: PipelineRecorder | None = None
 
 
@@ -61,16 +62,18 @@ def decide() -> Recorder | None:
         return recorder
 
 
-def reconsider(flow_folder: Path | None = None) -> None:
+def reconsider(flow_place: Path | None = None) -> None:
     """Let the next call decide anew, if nothing is recorded so far.
 
     Args:
-        flow_folder: Where the flow that is about to run has its file, to be looked at too.
+        flow_place: The file or the folder of the flow that is about to run, to be looked at too.
     """
     global off  # noqa: PLW0603
+    if recorder is not None:
+        return
     with _lock:
-        if flow_folder is not None and flow_folder not in _flow_folders:
-            _flow_folders.append(flow_folder)
+        if flow_place is not None and flow_place not in _flow_places and len(_flow_places) < _MOST_PLACES:
+            _flow_places.append(flow_place)
         if recorder is None:
             off = False
 
@@ -79,7 +82,7 @@ def current_settings() -> Settings:
     """Return the settings as they would hold now: `configure`, else the environment, else the flow file."""
     from pf_monitor.flowsettings import from_flow_files
 
-    settings = from_flow_files(_flow_folders).with_environment(_environment())
+    settings = from_flow_files(_flow_places).with_environment(_environment())
     return replace(settings, **_overrides)  # type: ignore[arg-type]  # configure() takes only this class's fields
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from pf_monitor.cli.enable import disable, enable
 from pf_monitor.cli.standin import stand_in
 
 app = typer.Typer(
@@ -21,6 +22,8 @@ from pf_monitor.cli import query as query  # noqa: E402
 from pf_monitor.cli import report as report  # noqa: E402
 from pf_monitor.cli import up as up  # noqa: E402
 
+app.command()(enable)
+app.command()(disable)
 app.command("stand-in")(stand_in)
 
 

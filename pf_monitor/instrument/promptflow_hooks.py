@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
+from opentelemetry import trace
 
 from pf_monitor import flowsettings, runtime
 from pf_monitor.instrument import columns, correlation, parentage
 from pf_monitor.instrument.definition import ATTRIBUTE, Definition, define
 from pf_monitor.instrument.drivers import wrap
 from pf_monitor.model.kinds import Kind
+from pf_monitor.model.step import Step
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -78,7 +80,7 @@ def hook_serving(module: ModuleType) -> None:
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def start_early(self: Any, *args: Any, **kwargs: Any) -> Any:
             original(self, *args, **kwargs)
-            runtime.reconsider(_folder(self.executor))
+            runtime.reconsider(_place(self.executor))
             runtime.decide()
 
         return start_early
@@ -116,7 +118,7 @@ def _hook_lines(executor: Any) -> None:
 
 def _prepare(executor: Any) -> Any:
     """Before a line: the flow's environment variables are in place by now, and the caller is still what is above."""
-    runtime.reconsider(_folder(executor))
+    runtime.reconsider(_place(executor))
     return parentage.attach(parentage.keep_origin(context_api.get_current()))
 
 
@@ -233,6 +235,7 @@ def hook_prompty(module: ModuleType) -> None:
     """Hook prompties: `promptflow.core._flow`."""
     _hook(module.Prompty, "__call__", _prompty)
     _hook(module.AsyncPrompty, "__call__", _prompty_async)
+    _hook(module, "enrich_prompt_template", _template_on_its_own_span)
 
 
 def _prompty(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -249,6 +252,17 @@ def _prompty_async(original: Callable[..., Awaitable[Any]]) -> Callable[..., Any
         return await run(self, *args, **kwargs)
 
     return call
+
+
+def _template_on_its_own_span(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep promptflow from writing a prompty's template onto the current span where that is not promptflow's."""
+
+    def enrich_prompt_template(*args: Any, **kwargs: Any) -> Any:
+        if isinstance(trace.get_current_span(), Step):
+            return None
+        return original(*args, **kwargs)
+
+    return enrich_prompt_template
 
 
 def _recorded_prompty(prompty: Any, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -330,6 +344,12 @@ def hook_cli_telemetry(module: ModuleType) -> None:
 def _folder(executor: Any) -> Path | None:
     folder = getattr(executor, "_working_dir", None)
     return Path(folder).resolve() if folder is not None else None
+
+
+def _place(executor: Any) -> Path | None:
+    """Return a prompty's file, which says itself what else a flow's folder says; else the folder."""
+    file = getattr(getattr(executor, "prompty", None), "path", None)
+    return _folder(executor) if file is None else Path(file)
 
 
 def _display_name(executor: Any) -> str | None:

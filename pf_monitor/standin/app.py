@@ -150,9 +150,7 @@ class _Desk:
             if call.streams:
                 return _BilledStream(self.ledger, entry, call, fault)
             answer = call.whole(usage=fault.usage == "sent")
-            # A caller who hung up while the stand-in stalled gets no answer, and no bill.
-            outcome = "failed" if await request.is_disconnected() else "ok"
-            if outcome == "failed":
+            if await request.is_disconnected():  # hung up while the stand-in stalled: no answer, and no bill
                 self.ledger.settle(entry, "failed")
             else:
                 self.ledger.settle(
