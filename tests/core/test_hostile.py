@@ -49,9 +49,9 @@ for _ in range(10_000):
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (HostileRepr(), "<test_hostile.HostileRepr>"),
-        (HostileMapping(a=1), "<unreadable test_hostile.HostileMapping>"),
-        (HostileAttribute(), "<unreadable test_hostile.HostileAttribute>"),
+        (HostileRepr(), f"<{__name__}.HostileRepr>"),
+        (HostileMapping(a=1), f"<unreadable {__name__}.HostileMapping>"),
+        (HostileAttribute(), f"<unreadable {__name__}.HostileAttribute>"),
         (cycle, ["<cycle>"]),
         (b"\x00\xff", "<bytes of 2 bytes>"),
         (math.nan, None),
@@ -119,7 +119,7 @@ def test_a_hostile_error_is_raised_as_it_is(monitor):
         flow("q")
     assert raised.value is error
     [row] = monitor.rows("exceptions")
-    assert row["type"] == "test_hostile.HostileError"
+    assert row["type"] == f"{__name__}.HostileError"
     assert row["outerMessage"] == "<the message cannot be read: its __str__ fails>"
 
 

@@ -96,7 +96,12 @@ def test_a_streamed_dag_flow(lab):
     """An LLM node that feeds an output streams; its tokens are the provider's where the provider gives them."""
     environment = with_monitor(lab, "flow file", "off")
     folder = triage(lab, environment)
-    text = (folder / "flow.dag.yaml").read_text().partition("- name: reply")[0].replace("${reply.output}", "${draft.output}")
+    text = (
+        (folder / "flow.dag.yaml")
+        .read_text()
+        .partition("- name: reply")[0]
+        .replace("${reply.output}", "${draft.output}")
+    )
     (folder / "flow.dag.yaml").write_text(text)
     with lab.promptflow(folder, "fastapi", environment) as url:
         headers = {"accept": "text/event-stream"}
