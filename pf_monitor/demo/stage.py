@@ -32,12 +32,14 @@ class Stage:
         flow: The served flow.
         stand_in: The model; None where a real one is configured.
         data: The flow's questions.
+        is_shared: Whether others may send to the same Application Insights, because it is where they expect it.
     """
 
     insights_port: int
     flow: FlowServer
     stand_in: StandIn | None
     data: Path
+    is_shared: bool
 
 
 @contextmanager
@@ -64,7 +66,7 @@ def set_up(kept: Path | None) -> Iterator[Stage]:
         ):
             if stand_in is not None:
                 stand_in.script(*failing_rules())
-            yield Stage(port, flow, stand_in, source / "data.jsonl")
+            yield Stage(port, flow, stand_in, source / "data.jsonl", kept is not None)
 
 
 def real_model_is_configured(environment: Mapping[str, str]) -> bool:
