@@ -9,6 +9,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from pf_monitor.demo.flow_server import FlowServer, serve_flow
 from pf_monitor.demo.sample_flows import sample_flow
 from pf_monitor.demo.traffic import failing_rules
@@ -65,7 +67,9 @@ def set_up(kept: Path | None) -> Iterator[Stage]:
             serve_flow(source, workspace, _environment(stand_in, workspace), _variables(port)) as flow,
         ):
             if stand_in is not None:
-                stand_in.script(*failing_rules())
+                # Not by `stand_in.script`, which would ask a proxy where one is configured.
+                rules = {"rules": failing_rules()}
+                httpx.post(f"{stand_in.url}/stand-in/script", json=rules, trust_env=False).raise_for_status()
             yield Stage(port, flow, stand_in, source / "data.jsonl", kept is not None)
 
 

@@ -73,10 +73,10 @@ def read_entry(folder: Path, entry: str) -> Entry:
     if function is not definition:
         decorations += _decorations(function, aliases)
     arguments = function.args
-    names = [one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    inputs = [one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
     return Entry(
         next((one for one in decorations if one.kind == "flow"), None),
-        tuple(names[1:] if names[:1] == ["self"] else names),
+        tuple(inputs[1:] if inputs[:1] == ["self"] else inputs),
         arguments.kwarg is not None,
     )
 
