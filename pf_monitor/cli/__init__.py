@@ -18,6 +18,7 @@ app = typer.Typer(
 
 # Each registers its command with the app above. They import what they need when they are run.
 from pf_monitor.cli import demo as demo  # noqa: E402
+from pf_monitor.cli import doctor as doctor  # noqa: E402
 from pf_monitor.cli import query as query  # noqa: E402
 from pf_monitor.cli import report as report  # noqa: E402
 from pf_monitor.cli import up as up  # noqa: E402
