@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from opentelemetry import trace
 
 from pf_monitor.instrument import content, watch
+from pf_monitor.instrument.openai import asking
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Outcome
 from pf_monitor.tokens.prices import cost_usd
@@ -18,6 +20,32 @@ if TYPE_CHECKING:
 
 _AZURE_HOSTS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".azure-api.net")
 _DEFAULT_PORTS = (None, 80, 443)
+
+
+class Attempt:
+    """One way to send a request.
+
+    Args:
+        options: The client's options.
+        is_refusal: Tells of an error whether it means that the request may be sent in another way; None if it never
+            does.
+
+    Attributes:
+        refused: Whether it was such an error that came back; it has been swallowed then.
+    """
+
+    def __init__(self, options: Any, is_refusal: Callable[[Exception], bool] | None) -> None:
+        self.options = options
+        self.refused = False
+        self._is_refusal = is_refusal
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
+        if isinstance(error, Exception) and self._is_refusal is not None:
+            self.refused = self._is_refusal(error)
+        return self.refused
 
 
 class Call:
@@ -32,6 +60,8 @@ class Call:
 
     def __init__(self, recorder: Recorder, exchange: Exchange, base_url: str, *, is_azure: bool) -> None:
         self.exchange = exchange
+        self.asked_for_usage = False
+        self._base_url = base_url
         address = urlsplit(base_url)
         host = address.hostname or ""
         self._provider = "azure.ai.openai" if is_azure or host.endswith(_AZURE_HOSTS) else "openai"
@@ -49,6 +79,22 @@ class Call:
         if recorder.capture_content:
             self._keep(exchange.input_content())
 
+    def attempts(self, options: Any) -> Iterator[Attempt]:
+        """Give the ways to send the request: with the usage asked for where it has to be, then as the caller wrote it.
+
+        Args:
+            options: The client's options of the request.
+        """
+        options = self._with_headers(options)
+        self.asked_for_usage = asking.shall_ask(self.exchange, self._base_url, options.json_data)
+        if self.asked_for_usage:
+            attempt = Attempt(asking.with_usage(options), lambda e: asking.refuses(e, self.exchange, self._base_url))
+            yield attempt
+            if not attempt.refused:
+                return
+            self.asked_for_usage = False
+        yield Attempt(options, None)
+
     @property
     def headers(self) -> dict[str, str]:
         """What the request carries so that the provider's own logs can be joined.
@@ -63,6 +109,16 @@ class Call:
             "X-Client-Request-Id": printable[:512],
             "x-ms-client-request-id": printable[:512],
         }
+
+    def _with_headers(self, options: Any) -> Any:
+        """Return the request's options with the headers that join it; what the user set stays."""
+        given = options.headers if isinstance(options.headers, Mapping) else {}
+        ours = self.headers
+        if asking.is_read_raw(options):
+            ours["Accept-Encoding"] = "identity"  # the bytes are watched on their way
+        theirs = {name.lower() for name in given}
+        more = {name: value for name, value in ours.items() if name.lower() not in theirs}
+        return options.model_copy(update={"headers": {**given, **more}})
 
     def answered(self, response: Any) -> None:
         """End the call with a whole answer."""

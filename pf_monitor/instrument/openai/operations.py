@@ -44,6 +44,8 @@ class Exchange(ABC):
 
     kind: ClassVar[Kind] = Kind.LLM
     operation: ClassVar[str] = "chat"
+    can_ask_for_usage: ClassVar[bool] = False
+    """Whether a stream tells its usage only when `stream_options` ask for it."""
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         self.request = request
@@ -97,6 +99,8 @@ class Exchange(ABC):
 class Chat(Exchange):
     """`/chat/completions`."""
 
+    can_ask_for_usage = True
+
     def __init__(self, request: Mapping[str, Any]) -> None:
         super().__init__(request)
         self._choices: dict[int, _Message] = {}
@@ -137,6 +141,7 @@ class Completion(Exchange):
     """`/completions`."""
 
     operation = "text_completion"
+    can_ask_for_usage = True
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         super().__init__(request)
