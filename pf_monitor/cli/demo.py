@@ -128,7 +128,11 @@ def _run(stage: Stage, count: int, talk: Console, *, keep: bool) -> _Result:
         stage.flow.check()
 
         storing = progress.add_task("Waiting for the telemetry", total=count)
-        _wait_until_stored(source, began, answers, lambda stored: progress.update(storing, completed=stored))
+        _wait_until_stored(
+            lambda: len(_runs(stage, source, began, answers)),
+            len(answers),
+            lambda stored: progress.update(storing, completed=stored),
+        )
         if not keep:
             stage.flow.stop()  # it sends its metrics now rather than at the end of the minute
         return _compare(stage, source, answers, began)
@@ -137,7 +141,7 @@ def _run(stage: Stage, count: int, talk: Console, *, keep: bool) -> _Result:
 def _compare(stage: Stage, source: Source, answers: list[Answer], began: datetime) -> _Result:
     from pf_monitor.demo.checks import check_contract, check_flow_tokens, check_model_tokens, check_runs
 
-    runs = _own_runs(source, began, answers)
+    runs = _runs(stage, source, began, answers)
     report = collect(source, datetime.now(UTC) - began)
     billed = None if stage.stand_in is None else stage.stand_in.ledger()["models"]
     checks = [*check_runs(answers, runs)]
@@ -150,18 +154,17 @@ def _compare(stage: Stage, source: Source, answers: list[Answer], began: datetim
     return _Result(answers, billed, report, checks)
 
 
-def _own_runs(source: Source, began: datetime, answers: list[Answer]) -> list[Record]:
-    """The flow runs that the demo's questions have led to; others may use the same Application Insights."""
-    own = {answer.question.trace_id for answer in answers}
-    return [run for run in _ask_for("flow_runs", source, began) if run["operation_Id"] in own]
+def _runs(stage: Stage, source: Source, began: datetime, answers: list[Answer]) -> list[Record]:
+    """The flow runs that there are; where others may send too, only those that the demo's questions have led to."""
+    runs = _ask_for("flow_runs", source, began)
+    asked = {answer.question.trace_id for answer in answers}
+    return [run for run in runs if run["operation_Id"] in asked] if stage.is_shared else runs
 
 
-def _wait_until_stored(
-    source: Source, began: datetime, answers: list[Answer], on_progress: Callable[[int], None]
-) -> None:
-    """Wait until the flow runs are stored; when they are not in time, the checks will say so."""
+def _wait_until_stored(count: Callable[[], int], wanted: int, on_progress: Callable[[int], None]) -> None:
+    """Wait until enough is stored; when it is not in time, the checks will say so."""
     deadline = time.monotonic() + _STORED_S
-    while (stored := len(_own_runs(source, began, answers))) < len(answers) and time.monotonic() < deadline:
+    while (stored := count()) < wanted and time.monotonic() < deadline:
         on_progress(stored)
         time.sleep(_POLL_S)
     on_progress(stored)

@@ -6,15 +6,22 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from pf_monitor import queries
+from pf_monitor.cli._source import ServerSource
+from pf_monitor.demo.checks import check_contract
 from pf_monitor.demo.flow_server import FlowServerError, serve_flow
 from pf_monitor.demo.sample_flows import sample_flow
 from pf_monitor.demo.stage import real_model_is_configured
 from pf_monitor.demo.traffic import Answer, questions
+from pf_monitor.insights.server import running
+from pf_monitor.local import INSTRUMENTATION_KEY
 
 pytestmark = pytest.mark.serving
 
@@ -84,6 +91,22 @@ def test_checks_what_it_promises(found: dict[str, Any]) -> None:
         "items that the telemetry contract does not name": (0, 0),
     }.items()
     assert all(check["passed"] for check in found["checks"])
+
+
+def test_an_item_beyond_the_contract_is_noticed(tmp_path: Path) -> None:
+    began = datetime.now(UTC)
+    item = {
+        "name": "Microsoft.ApplicationInsights.Message",
+        "time": began.isoformat(),
+        "iKey": INSTRUMENTATION_KEY,
+        "data": {"baseType": "MessageData", "baseData": {"ver": 2, "message": "noise of a server"}},
+    }
+    with running(tmp_path) as port, ServerSource.connect(f"http://127.0.0.1:{port}") as source:
+        httpx.post(f"http://127.0.0.1:{port}/v2.1/track", json=[item], trust_env=False).raise_for_status()
+        until = began + timedelta(seconds=1)
+        beyond = source.query(queries.load("beyond_contract", since=began, until=until)).records()
+    assert beyond == [{"itemType": "trace", "name": None, "items": 1}]
+    assert not check_contract(beyond).passed
 
 
 def test_a_flow_that_cannot_be_served_is_an_error_with_the_end_of_the_log(tmp_path: Path) -> None:
