@@ -123,6 +123,7 @@ def configure(
     with _lock:
         _overrides.update({name: value for name, value in given.items() if value is not None})
         stop()
+        notices.forget()
         off = takes_over = False
 
 

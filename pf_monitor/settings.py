@@ -20,6 +20,10 @@ GENAI_CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 SERVICE_NAME = "OTEL_SERVICE_NAME"
 RESOURCE_ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES"
 
+_KEY_VARIABLES = ("AML_APP_INSIGHTS_KEY", "APPINSIGHTS_INSTRUMENTATIONKEY")
+"""Where promptflow's server looks when there is no connection string; Azure ML's endpoints set the first."""
+
+_GLOBAL_ENDPOINT = "https://dc.services.visualstudio.com/"
 _AZURE_ML_DEPLOYMENT = "AML_DEPLOYMENT_RESOURCE_ID"
 """Set in Azure ML's endpoints: a resource id that ends in `/deployments/NAME`."""
 
@@ -55,6 +59,8 @@ class Settings:
             changes["enabled"] = enabled
         if connection_string := environment.get(CONNECTION_STRING, "").strip():
             changes["connection_string"] = connection_string
+        elif key := next((environment[name] for name in _KEY_VARIABLES if environment.get(name)), None):
+            changes["connection_string"] = f"InstrumentationKey={key.strip()};IngestionEndpoint={_GLOBAL_ENDPOINT}"
         if environment.get(GENAI_CAPTURE, "").strip().upper() == "NO_CONTENT":
             changes["capture_content"] = False
         if (capture := read_flag(environment.get(CAPTURE_CONTENT))) is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pf_monitor.model import names
 from pf_monitor.pipeline.item import CustomEvent
 from pf_monitor.pipeline.metrics import Metrics
-from pf_monitor.pipeline.processors import PROCESSORS
+from pf_monitor.pipeline.processors import processors
 from pf_monitor.pipeline.spans import to_item, to_span
 from pf_monitor.pipeline.worker import DELAY_S, Worker
 
@@ -45,6 +45,7 @@ class PipelineRecorder:
         self.capture_content = settings.capture_content
         self._settings = settings
         self._sink = sink
+        self._processors = processors(settings.deployment)
         self._resources: dict[str, Resource] = {}
         self._meter_provider: MeterProvider | None = None
         self._metrics: Metrics | None = None
@@ -133,7 +134,7 @@ class PipelineRecorder:
             self._sink.send_events(events)
 
     def _span(self, step: Step) -> ReadableSpan | None:
-        item = to_item(step, PROCESSORS)
+        item = to_item(step, self._processors)
         if item is None:
             return None
         return to_span(item, self._resource(step.flow.name if step.flow is not None else ""))
