@@ -23,6 +23,8 @@ SESSION_ID: Final = "session.id"
 CONVERSATION_ID: Final = "gen_ai.conversation.id"
 USER_ID: Final = "enduser.id"
 """The exporter turns this attribute into the column `user_Id`; it does not become a custom dimension."""
+PSEUDONYMOUS_USER_ID: Final = "enduser.pseudo.id"
+"""The attribute that newer exporters turn into `user_Id`; the one that promptflow allows drops it."""
 
 # Content.
 QUESTION: Final = "question"

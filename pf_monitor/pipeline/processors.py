@@ -61,6 +61,8 @@ def correlate(item: Item) -> Item:
     """Add the ids and custom dimensions of the request; none of them takes the place of what the contract names."""
     for name, value in item.step.correlation.items():
         item.attributes.setdefault(name, value)
+    if (user := item.step.correlation.get(names.USER_ID)) is not None:
+        item.attributes[names.PSEUDONYMOUS_USER_ID] = user
     return item
 
 
