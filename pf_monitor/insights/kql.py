@@ -202,6 +202,8 @@ def _explain_syntax(error: KqlSyntaxError, kql: str) -> QueryError:
         if name not in _OPERATORS:
             return QueryError(f"'{name}' is not an operator{_suggestion(name, _OPERATORS)}", line, pos)
         return QueryError(f"What follows '{name}' is incomplete or wrong", line, pos)
+    if not rest.strip():
+        return QueryError("The query ends too early", line, pos)
     message = diagnostic.message.partition(" expecting ")[0]
     return QueryError(f"Syntax error: {message}", line, pos)
 

@@ -124,8 +124,8 @@ class Store:
             sql = translate(kql, timespan)
             try:
                 result = self._run(sql, limit, deadline)
-            except duckdb.Error:
-                if not sql.reads_properties:
+            except duckdb.Error as error:
+                if isinstance(error, duckdb.InterruptException) or not sql.reads_properties:
                     raise
                 # What stands around a property in the translated query may take JSON only.
                 result = self._run(translate(kql, timespan, by_property=False), limit, deadline)
@@ -139,16 +139,13 @@ class Store:
 
     def _run(self, sql: Sql, limit: int, deadline: float) -> Table:
         cursor = self._connection.cursor()
-        timer = threading.Timer(max(0, deadline - time.monotonic()), cursor.interrupt)
-        timer.daemon = True
         try:
             check_relations(cursor, sql.text)
-            timer.start()
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
-            cursor.execute(sql.text)
-            return read_result(cursor, limit)
+            with _interrupted_at(deadline, cursor):
+                cursor.execute("BEGIN TRANSACTION READ ONLY")
+                cursor.execute(sql.text)
+                return read_result(cursor, limit)
         finally:
-            timer.cancel()
             cursor.close()
 
     def close(self) -> None:
@@ -292,6 +289,27 @@ def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     for table, columns in TABLES.items():
         definitions = ", ".join(f'"{column.name}" {sql_type(column)}' for column in columns)
         connection.execute(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{table} ({definitions})")
+
+
+@contextmanager
+def _interrupted_at(deadline: float, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Interrupt what runs on a cursor, within, once a deadline of the monotonic clock has passed."""
+    done = threading.Event()
+
+    def watch() -> None:
+        # An interrupt that comes before a statement has begun is forgotten, so it is repeated.
+        wait = max(0.0, deadline - time.monotonic())
+        while not done.wait(wait):
+            cursor.interrupt()
+            wait = 0.05
+
+    watcher = threading.Thread(target=watch, name="pf-monitor-query-deadline", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _lock_down(connection: duckdb.DuckDBPyConnection) -> None:

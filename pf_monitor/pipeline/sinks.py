@@ -99,7 +99,9 @@ class ApplicationInsights:
             from pf_monitor.pipeline.transport import CompressingTransport
 
             provider = LoggerProvider(resource, shutdown_on_exit=False)
-            provider.add_log_record_processor(BatchLogRecordProcessor(AzureMonitorLogExporter(**self._options, transport=CompressingTransport())))
+            provider.add_log_record_processor(
+                BatchLogRecordProcessor(AzureMonitorLogExporter(**self._options, transport=CompressingTransport()))
+            )
             self._event_providers[role] = provider
         return provider
 
