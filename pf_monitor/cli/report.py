@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
@@ -166,7 +166,10 @@ _NODE_COLUMNS = (
 )
 
 
-_SHOWN_WHEN_TELLING = {"estimated": any, "flow": lambda values: len(set(values)) > 1}
+_SHOWN_WHEN_TELLING: Mapping[str, Callable[[list[Any]], bool]] = {
+    "estimated": any,
+    "flow": lambda values: len(set(values)) > 1,
+}
 """Columns that are left out when they say nothing, so that the rest has room, and when they do say something."""
 
 

@@ -81,9 +81,8 @@ QUERIES: dict[str, list[list[Any]]] = {
     "requests | take 1 | extend d = parse_json(tostring(customDimensions.list)) | project d[0], d[1].k": [["0", '"v"']],
     "requests | where customDimensions has 'text' | count": [[10]],
     "requests | project operation_Id, d = customDimensions.text | join kind=inner"
-    " (dependencies | project operation_Id, t = customDimensions.text) on operation_Id | where d == '1' | project d, t": [
-        ['"1"', '"dep"']
-    ],
+    " (dependencies | project operation_Id, t = customDimensions.text) on operation_Id | where d == '1'"
+    " | project d, t": [['"1"', '"dep"']],
     "let slow = requests | where duration > 900; slow | project-away id | top 1 by duration | project duration": [
         [1000.0]
     ],
@@ -208,7 +207,7 @@ ERRORS = {
     "requests | summarize make_list(name, 2)": ("'make_list with a size limit' is not supported", 1, 21),
     "requests | summarize x = array_length(make_set(name, 2))": ("'make_set with a size limit' is not", 1, 38),
     "requests | where name == ": ("The query ends too early", 1, 25),
-    "requests | where name = 5": ("Syntax error: mismatched input '='", 1, 22),
+    "requests | where name = 5": ("'=' does not compare: write '=='", 1, 22),
 }
 
 
