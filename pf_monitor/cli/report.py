@@ -128,7 +128,7 @@ def _percent(value: float | None) -> str:
 def _duration(milliseconds: float | None) -> str:
     if milliseconds is None:
         return "-"
-    return f"{milliseconds:,.0f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:,.1f} s"
+    return f"{milliseconds:.0f} ms" if milliseconds < 999.5 else f"{milliseconds / 1000:,.2f} s"
 
 
 def _cost(usd: float | None) -> str:
@@ -184,11 +184,16 @@ def _print_table(title: str, columns: Sequence[Any], records: Sequence[Record], 
         if column[1] not in _SHOWN_WHEN_TELLING or _SHOWN_WHEN_TELLING[column[1]]([one[column[1]] for one in records])
     ]
     table = Table(
-        title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     for header, _, show in columns:
         if show is _text:
-            table.add_column(header, overflow="fold")
+            table.add_column(header, overflow="fold", min_width=10)
         else:
             table.add_column(header, justify="right", no_wrap=True)
     for record in records:

@@ -32,6 +32,7 @@ def up(
         from pf_monitor.insights import Store, StoreBusyError, StoreError
         from pf_monitor.insights.server import PortInUseError, bind, serve
 
+    os.umask(0o077)  # what is written from here on is its owner's alone
     console = Console()
     directory = data or default_directory()
     try:
