@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pf_monitor import queries
-from pf_monitor.cli import app
 from pf_monitor.cli._local import default_directory, fail, needs_local_extra
 from pf_monitor.cli._source import ServerSource, Source
 from pf_monitor.cli.report import Report, collect, render
@@ -47,7 +46,6 @@ Next: [bold]pf-monitor demo --keep[/bold] leaves it all running, to ask and to q
 """
 
 
-@app.command()
 def demo(
     *,
     requests: Annotated[int, typer.Option(min=1, help="How many questions are asked.")] = 40,

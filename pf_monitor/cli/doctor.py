@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pf_monitor.cli import app
-
 if TYPE_CHECKING:
     from pf_monitor.doctor.check import Check
 
 
-@app.command()
 def doctor(
     flow_dir: Annotated[
         Path | None,

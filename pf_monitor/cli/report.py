@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 import typer
 
 from pf_monitor import queries
-from pf_monitor.cli import app
 from pf_monitor.cli._source import Source, open_source, read_since
 from pf_monitor.local import PORT
 
@@ -30,7 +29,6 @@ class Report(TypedDict):
     by_node: Sequence[Record]
 
 
-@app.command()
 def report(
     *,
     since: Annotated[str, typer.Option(help="How far back: 30m, 12h, 1d, 2w.")] = "1d",
