@@ -80,6 +80,8 @@ QUERIES: dict[str, list[list[Any]]] = {
     "requests | where isnull(customDimensions.nothing) and tostring(customDimensions.nothing) == '' | count": [[10]],
     "requests | take 1 | extend d = parse_json(tostring(customDimensions.list)) | project d[0], d[1].k": [["0", '"v"']],
     "requests | where customDimensions has 'text' | count": [[10]],
+    "requests | where operation_Id == 'op1' | project x = tostring(customDimensions) | extend d = parse_json(x)"
+    " | project d.text, d.number": [['"1"', "1"]],
     "requests | project operation_Id, d = customDimensions.text | join kind=inner"
     " (dependencies | project operation_Id, t = customDimensions.text) on operation_Id | where d == '1'"
     " | project d, t": [['"1"', '"dep"']],
