@@ -176,6 +176,9 @@ def _print_table(title: str, columns: Sequence[Any], records: Sequence[Record], 
     from rich.table import Table
     from rich.text import Text
 
+    if not records:
+        console.print(f"[bold]{title}[/bold]  none\n", highlight=False)
+        return
     columns = [
         column
         for column in columns
