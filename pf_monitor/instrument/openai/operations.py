@@ -14,7 +14,16 @@ from typing_extensions import override
 
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Kind
-from pf_monitor.tokens.usage import Usage, read_usage
+from pf_monitor.tokens.estimate import (
+    Answer,
+    Estimate,
+    estimate_chat,
+    estimate_completion,
+    estimate_embeddings,
+    estimate_responses,
+)
+from pf_monitor.tokens.functions import FunctionCall
+from pf_monitor.tokens.usage import Usage, read_usage, updated
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
@@ -82,6 +91,13 @@ class Exchange(ABC):
         """Return what the model has answered so far, likewise."""
 
     @abstractmethod
+    def estimate(self) -> Estimate:
+        """Count the tokens of what was asked and what has been answered so far, for when the provider does not.
+
+        Takes about a millisecond for each 1,000 tokens; never waits for anything.
+        """
+
+    @abstractmethod
     def take_response(self, response: Any) -> None:
         """Take a whole answer."""
 
@@ -93,7 +109,8 @@ class Exchange(ABC):
         """Take what every answer and every chunk may carry."""
         self.model = _text(_get(answer, "model")) or self.model
         self.response_id = _text(_get(answer, "id")) or self.response_id
-        self.usage = read_usage(_get(answer, "usage")) or self.usage
+        if (usage := _get(answer, "usage")) is not None:
+            self.usage = updated(self.usage, read_usage(usage))
 
 
 class Chat(Exchange):
@@ -117,6 +134,10 @@ class Chat(Exchange):
         return {names.OUTPUT_MESSAGES: [self._choices[index].as_message() for index in sorted(self._choices)]}
 
     @override
+    def estimate(self) -> Estimate:
+        return estimate_chat(self.request, _answers(self._choices), self.model or "")
+
+    @override
     def take_response(self, response: Any) -> None:
         self._take_header(response)
         for position, choice in enumerate(_list(_get(response, "choices"))):
@@ -127,6 +148,8 @@ class Chat(Exchange):
         self._take_header(chunk)
         for choice in _list(_get(chunk, "choices")):
             self._take_choice(choice, _get(choice, "delta"), 0)
+        if self.finish_reasons and self.usage is None:
+            self.usage = read_usage(chunk)  # Groq's stands elsewhere, on the last chunk
 
     def _take_choice(self, choice: Any, message: Any, position: int) -> None:
         index = _get(choice, "index")
@@ -158,6 +181,10 @@ class Completion(Exchange):
         return {names.OUTPUT_MESSAGES: [self._choices[index].as_message() for index in sorted(self._choices)]}
 
     @override
+    def estimate(self) -> Estimate:
+        return estimate_completion(self.request, _answers(self._choices), self.model or "")
+
+    @override
     def take_response(self, response: Any) -> None:
         self._take_header(response)
         for choice in _list(_get(response, "choices")):
@@ -186,6 +213,10 @@ class Embeddings(Exchange):
     @override
     def output_content(self) -> dict[str, Any]:
         return {}
+
+    @override
+    def estimate(self) -> Estimate:
+        return estimate_embeddings(self.request, self.model or "")
 
     @override
     def take_response(self, response: Any) -> None:
@@ -223,6 +254,25 @@ class Responses(Exchange):
         return {
             names.OUTPUT_MESSAGES: [{"role": "assistant", "parts": [_part(text) for text in texts]}] if texts else []
         }
+
+    @override
+    def estimate(self) -> Estimate:
+        return estimate_responses(self.request, self._answers(), self.model or "")
+
+    def _answers(self) -> list[Answer]:
+        if not self._output:
+            return [Answer("".join(pieces)) for pieces in self._text.values()]
+        answers = [
+            Answer("".join(_text(_get(part, "text")) for part in _list(_get(item, "content"))))
+            for item in self._output
+            if _get(item, "type") == "message"
+        ]
+        calls = tuple(
+            FunctionCall(_text(_get(item, "name")), _text(_get(item, "arguments")))
+            for item in self._output
+            if _get(item, "type") == "function_call"
+        )
+        return [*answers, Answer(calls=calls)] if calls else answers
 
     @override
     def take_response(self, response: Any) -> None:
@@ -263,6 +313,10 @@ class _Message:
             kept["name"] = _text(_get(function, "name")) or kept["name"]
             kept["arguments"].append(_text(_get(function, "arguments")))
 
+    def as_answer(self) -> Answer:
+        calls = [FunctionCall(call["name"], "".join(call["arguments"])) for call in self.tool_calls.values()]
+        return Answer("".join(self.text), tuple(calls))
+
     def as_message(self) -> dict[str, Any]:
         parts: list[Any] = [_part("".join(self.text))] if self.text else []
         parts += [_tool_call(c["id"], c["name"], "".join(c["arguments"])) for c in self.tool_calls.values()]
@@ -270,6 +324,10 @@ class _Message:
         if self.finish_reason is not None:
             message["finish_reason"] = self.finish_reason
         return message
+
+
+def _answers(choices: Mapping[int, _Message]) -> list[Answer]:
+    return [choice.as_answer() for choice in choices.values()]
 
 
 _ENDPOINTS: dict[str, type[Exchange]] = {
