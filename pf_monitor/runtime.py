@@ -169,9 +169,12 @@ def use(replacement: PipelineRecorder) -> None:
 def _start(settings: Settings) -> None:
     from pf_monitor.pipeline import ends_of_life
     from pf_monitor.pipeline.recorder import PipelineRecorder
+    from pf_monitor.tokens import prices, ranks
 
     use(PipelineRecorder.for_application_insights(settings))
     ends_of_life.watch(stop)
+    ranks.allow_download(settings.download_ranks)
+    prices.warm_up()
 
 
 def _environment() -> dict[str, str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ENABLED = "PF_MONITOR_ENABLED"
 CAPTURE_CONTENT = "PF_MONITOR_CAPTURE_CONTENT"
 DEPLOYMENT = "PF_MONITOR_DEPLOYMENT"
+DOWNLOAD_RANKS = "PF_MONITOR_DOWNLOAD_RANKS"
 CONNECTION_STRING = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 GENAI_CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 SERVICE_NAME = "OTEL_SERVICE_NAME"
@@ -43,6 +44,9 @@ class Settings:
         service_name: `cloud_RoleName`; None means the flow's name.
         service_version: `application_Version`.
         deployment: `pf_monitor.deployment`.
+        download_ranks: Whether tiktoken's rank files, which estimates need, may be fetched from OpenAI's address
+            where no installed package and no cache has them. Off, because the monitor contacts no host but the
+            configured one; estimates are by characters then.
     """
 
     enabled: bool | None = None
@@ -51,6 +55,7 @@ class Settings:
     service_name: str | None = None
     service_version: str | None = None
     deployment: str | None = None
+    download_ranks: bool = False
 
     def with_environment(self, environment: Mapping[str, str]) -> Settings:
         """Return these settings overridden by what the environment variables say."""
@@ -65,6 +70,8 @@ class Settings:
             changes["capture_content"] = False
         if (capture := read_flag(environment.get(CAPTURE_CONTENT))) is not None:
             changes["capture_content"] = capture
+        if (download := read_flag(environment.get(DOWNLOAD_RANKS))) is not None:
+            changes["download_ranks"] = download
         resource = _resource_attributes(environment.get(RESOURCE_ATTRIBUTES, ""))
         if name := environment.get(SERVICE_NAME) or resource.get("service.name"):
             changes["service_name"] = name

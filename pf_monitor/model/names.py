@@ -46,6 +46,10 @@ TOTAL_TOKENS: Final = "pf_monitor.usage.total_tokens"
 TOTAL_LLM_CALLS: Final = "pf_monitor.usage.llm_calls"
 COST_USD: Final = "pf_monitor.usage.cost_usd"
 USAGE_SOURCE: Final = "pf_monitor.usage.source"
+USAGE_METHOD: Final = "pf_monitor.usage.method"
+"""How an estimate was made: `tiktoken` or `characters`."""
+USAGE_MISSING: Final = "pf_monitor.usage.missing"
+"""What an estimate had to leave out, separated by commas."""
 
 # A model call.
 OPERATION_NAME: Final = "gen_ai.operation.name"

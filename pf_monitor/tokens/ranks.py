@@ -81,7 +81,7 @@ _PUBLISHED = {
 
 _loaded: dict[str, tiktoken.Encoding] = {}
 _begun: dict[str, float] = {}
-_may_download = True
+_may_download = False
 _beginning = threading.Lock()
 _loading = threading.Lock()
 
@@ -98,6 +98,12 @@ def warm_up(*names: str, download: bool = True) -> None:
     _may_download = download
     for name in names or ("o200k_base",):
         _begin(name)
+
+
+def allow_download(allowed: bool) -> None:
+    """Say whether rank files that are nowhere on this machine may be fetched, in the background, when needed."""
+    global _may_download  # noqa: PLW0603 - one setting of the process
+    _may_download = allowed
 
 
 def at_hand(name: str) -> tiktoken.Encoding | None:

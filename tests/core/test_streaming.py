@@ -10,6 +10,7 @@ import pytest
 
 from pf_monitor import runtime
 from pf_monitor.instrument.openai import asking
+from pf_monitor.tokens import ranks
 
 MESSAGES = [
     {"role": "system", "content": "Answer from the context.\n\nContext:\n\nThe Larkspur tent weighs 2 kg."},
@@ -29,6 +30,11 @@ def client(stand_in):
 async def async_client(stand_in):
     async with openai.AsyncOpenAI(base_url=stand_in.base_url, api_key="stand-in", max_retries=0) as made:
         yield made
+
+
+@pytest.fixture(autouse=True, scope="module")
+def rank_files_at_hand():
+    ranks.load("o200k_base")
 
 
 @pytest.fixture(autouse=True)
@@ -149,9 +155,27 @@ def test_a_server_that_refuses_is_asked_without_and_not_asked_again(monitor, cli
     first = create(client)
     assert create(client) == first
     assert asking._refusing == {(f"{stand_in.base_url}/", "stand-in")}
-    outcomes = [row["customDimensions"]["pf_monitor.outcome"] for row in monitor.rows("dependencies")]
-    assert outcomes == ["ok", "ok"]
     assert monitor.rows("exceptions") == []
+    totals = stand_in.ledger()["totals"]
+    spans = [row["customDimensions"] for row in monitor.rows("dependencies")]
+    assert len(spans) == 2
+    for span in spans:
+        assert span["pf_monitor.outcome"] == "ok"
+        assert (span["pf_monitor.usage.source"], span["pf_monitor.usage.method"]) == ("estimated", "tiktoken")
+        # The stand-in bills by the very formula that estimates follow.
+        assert int(span["gen_ai.usage.input_tokens"]) == totals["prompt_tokens"] // 2
+        assert int(span["gen_ai.usage.output_tokens"]) == totals["completion_tokens"] // 2
+
+
+def test_a_provider_that_withholds_usage_is_estimated(monitor, client, stand_in):
+    stand_in.script({"then": {"usage": "none"}})
+    client.chat.completions.create(**QUESTION)
+    create(client)
+    totals = stand_in.ledger()["totals"]
+    spans = [row["customDimensions"] for row in monitor.rows("dependencies")]
+    assert {span["pf_monitor.usage.source"] for span in spans} == {"estimated"}
+    assert sum(int(span["gen_ai.usage.input_tokens"]) for span in spans) == totals["prompt_tokens"]
+    assert sum(int(span["gen_ai.usage.output_tokens"]) for span in spans) == totals["completion_tokens"]
 
 
 def test_another_refusal_is_the_callers(monitor, client, stand_in):

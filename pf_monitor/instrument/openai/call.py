@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from opentelemetry import trace
 
+from pf_monitor import notices
 from pf_monitor.instrument import content, watch
 from pf_monitor.instrument.openai import asking
 from pf_monitor.model import names
@@ -17,6 +18,7 @@ from pf_monitor.tokens.prices import cost_usd
 if TYPE_CHECKING:
     from pf_monitor.instrument.openai.operations import Exchange
     from pf_monitor.model.step import Recorder
+    from pf_monitor.tokens.usage import Usage
 
 _AZURE_HOSTS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".azure-api.net")
 _DEFAULT_PORTS = (None, 80, 443)
@@ -151,9 +153,24 @@ class Call:
             step.attributes[names.RESPONSE_FINISH_REASONS] = content.to_json(exchange.finish_reasons).text
         if step.recorder.capture_content:
             self._keep(exchange.output_content())
-        usage = exchange.usage
+        usage = exchange.usage or self._estimated()
         step.spend(usage, cost_usd(self._provider, model, usage) if usage is not None else None)
         step.finish(outcome)
+
+    def _estimated(self) -> Usage | None:
+        """Count what the provider did not; a call that was not answered at all has cost nothing."""
+        exchange, attributes = self.exchange, self.step.attributes
+        if exchange.model is None and exchange.response_id is None:
+            return None
+        try:
+            estimate = exchange.estimate()
+        except Exception as error:  # noqa: BLE001 - the request's body may hold anything
+            notices.say_once("estimate", "pf_monitor could not estimate the tokens of a call: %r", error)
+            return None
+        attributes[names.USAGE_METHOD] = estimate.method.value
+        if estimate.missing:
+            attributes[names.USAGE_MISSING] = ",".join(estimate.missing)
+        return estimate.usage
 
     def _keep(self, parts: dict[str, Any]) -> None:
         for name, value in parts.items():
