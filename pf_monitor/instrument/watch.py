@@ -108,20 +108,29 @@ def complete(step: Step, output: Any, mapping: ColumnMapping | None = None, outc
 
 
 def fail(step: Step, error: BaseException) -> None:
-    """End a step that an exception left, as an error or as cancelled.
+    """End a step that an exception left: as an error, as cancelled or as abandoned.
 
     Args:
         step: The step.
         error: What left it.
     """
-    if isinstance(error, CANCELLATIONS):
-        step.finish(Outcome.CANCELLED)
-        return
+    outcome = outcome_of(error)
+    if outcome is Outcome.ERROR:
+        tell(step, error)
+    step.finish(outcome)
+
+
+def tell(step: Step, error: BaseException) -> None:
+    """Keep the error that ends a step.
+
+    Args:
+        step: The step.
+        error: What left it.
+    """
     try:
         step.fail(error)
     except Exception as problem:  # noqa: BLE001 - never into the flow
         notices.say_once("error", "pf_monitor could not keep an error of %s: %r", step.name, problem)
-    step.finish(Outcome.ERROR)
 
 
 def outcome_of(error: BaseException) -> Outcome:
