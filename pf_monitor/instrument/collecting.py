@@ -25,12 +25,14 @@ class Collected:
         step: The generator's step; it notes when the first item came.
     """
 
-    __slots__ = ("_budget", "_capture", "_items", "_left_out", "_partial", "_step", "_streamed")
+    __slots__ = ("_budget", "_capture", "_items", "_left_out", "_partial", "_pieces", "_step", "_streamed")
 
     def __init__(self, step: Step) -> None:
         self._step = step
         self._capture = step.recorder.capture_content
         self._items: list[Any] = []
+        self._pieces: _Pieces | None = None
+        """The last item, if that is text."""
         self._budget = content.Budget()
         self._left_out = 0
         self._streamed = False
@@ -44,20 +46,21 @@ class Collected:
             self._step.time_to_first_chunk_ns = self._step.elapsed_ns()
         if not self._capture:
             return
-        if self._budget.spent or len(self._items) >= _MOST_ITEMS:
+        budget = self._budget
+        if budget.characters <= 0 or budget.elements <= 0 or len(self._items) >= _MOST_ITEMS:
             self._left_out += 1
-            return
-        if type(item) is str:
+        elif type(item) is str:
             self._partial = False
-            self._budget.characters -= len(item)
-            if self._items and type(self._items[-1]) is _Pieces:
-                self._items[-1].append(item)
-            else:
-                self._items.append(_Pieces([item]))
+            budget.characters -= len(item)
+            if (pieces := self._pieces) is None:
+                self._pieces = pieces = _Pieces()
+                self._items.append(pieces)
+            pieces.append(item)
         else:
-            self._budget.characters -= 1
+            self._pieces = None
             self._partial = self._partial and issubclass(type(item), dict)
-            self._items.append(content.copied(item, self._budget))
+            budget.characters -= 1
+            self._items.append(content.copied(item, budget))
 
     def output(self, returned: Any = None) -> Any:
         """Return what the generator gave: its text, its items, or what it returned if it yielded nothing."""

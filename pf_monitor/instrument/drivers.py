@@ -15,7 +15,7 @@ from pf_monitor import runtime
 from pf_monitor.instrument.definition import ATTRIBUTE, Definition
 from pf_monitor.instrument.generators import ITERATORS, alike, drive_any, drive_async_generator, drive_generator
 from pf_monitor.instrument.parentage import attach, detach
-from pf_monitor.instrument.recording import Begun, Pending, Recording, begin
+from pf_monitor.instrument.recording import Begun, Recording, Waiting, begin
 from pf_monitor.model.kinds import Kind
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _wrap_function(definition: Definition) -> Callable[..., Any]:
     return wrapper
 
 
-def _wrap_lazy(definition: Definition, drive: Callable[[Pending, Any], Any], flag: int) -> Callable[..., Any]:
+def _wrap_lazy(definition: Definition, drive: Callable[[Waiting, Any], Any], flag: int) -> Callable[..., Any]:
     """Wrap a coroutine or generator function.
 
     The user's coroutine or generator is made at the call, where wrong arguments are noticed as they would be without
@@ -83,7 +83,9 @@ def _wrap_lazy(definition: Definition, drive: Callable[[Pending, Any], Any], fla
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         made = function(*args, **kwargs)
-        return made if runtime.off else alike(drive(Pending(definition, args, kwargs), made), made)
+        if runtime.off:
+            return made
+        return alike(drive(functools.partial(begin, definition, args, kwargs), made), made)
 
     return functools.wraps(function)(_marked(wrapper, flag))
 
@@ -120,12 +122,12 @@ class _Unawaited:
             self._coroutine.close()
 
 
-def _drive_coroutine_function(waiting: Pending, coroutine: Any) -> Any:
+def _drive_coroutine_function(waiting: Waiting, coroutine: Any) -> Any:
     return _drive_coroutine(waiting, _Unawaited(coroutine))
 
 
-async def _drive_coroutine(waiting: Begun | Pending, unawaited: _Unawaited) -> Any:
-    recording, coroutine = waiting.call(), unawaited.take()
+async def _drive_coroutine(waiting: Waiting, unawaited: _Unawaited) -> Any:
+    recording, coroutine = waiting(), unawaited.take()
     del waiting, unawaited  # and with it the arguments, which are the user's
     if recording is None:
         return await coroutine
@@ -152,7 +154,7 @@ def _returned(recording: Recording, output: Any) -> Any:
         if len(streams) == 1:  # prompt flow allows one field to stream
             key = streams[0]
             rest = {name: value for name, value in output.items() if name != key}
-            stream = drive_any(Begun(recording, lambda given: {**rest, key: given}), output[key])
+            stream = drive_any(Begun(recording, rest), output[key], lambda given: {**rest, key: given})
             return {**output, key: stream}
     recording.ended(output)
     return output

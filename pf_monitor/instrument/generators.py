@@ -14,57 +14,65 @@ from __future__ import annotations
 import functools
 import sys
 import types
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry import context as context_api
 
 from pf_monitor.instrument.parentage import attach, detach
-from pf_monitor.instrument.recording import Unrecorded
+from pf_monitor.instrument.recording import StreamRecording, Unrecorded
 from pf_monitor.model.kinds import Outcome
 
 if TYPE_CHECKING:
-    from pf_monitor.instrument.recording import Begun, Pending
+    from pf_monitor.instrument.recording import Waiting, Whole
 
-Driver = TypeVar("Driver", Generator[Any, Any, Any], AsyncGenerator[Any, Any], Coroutine[Any, Any, Any])
+Driver = TypeVar("Driver")
 
 ITERATORS = (Iterator, AsyncIterator)
 
 
-def drive_any(waiting: Begun, stream: Any) -> Generator[Any, Any, Any] | AsyncGenerator[Any, Any]:
+def drive_any(
+    waiting: Waiting, stream: Any, whole: Whole | None = None
+) -> Generator[Any, Any, Any] | AsyncGenerator[Any, Any]:
     """Return a generator that drives a generator or iterator, asynchronous or not.
 
     Args:
-        waiting: The recording, which ends with the stream.
+        waiting: Gives the recording, which ends with the stream.
         stream: What a call has returned.
+        whole: Makes the step's output of what the stream has given.
     """
     kind = type(stream)
     if kind is types.GeneratorType:
-        return alike(drive_generator(waiting, stream), stream)
+        return alike(drive_generator(waiting, stream, whole), stream)
     if kind is types.AsyncGeneratorType:
-        return alike(drive_async_generator(waiting, stream), stream)
+        return alike(drive_async_generator(waiting, stream, whole), stream)
     if issubclass(kind, AsyncIterator):
-        return drive_async_generator(waiting, _as_async_generator(stream))
-    return drive_generator(waiting, _as_generator(stream))
+        return drive_async_generator(waiting, _as_async_generator(stream), whole)
+    return drive_generator(waiting, _as_generator(stream), whole)
 
 
 def alike(driver: Driver, driven: Any) -> Driver:
     """Give what drives a coroutine or generator the names of what it drives: warnings and `repr` show them."""
-    driver.__name__ = driven.__name__
-    driver.__qualname__ = driven.__qualname__
+    nameable: Any = driver
+    nameable.__name__ = driven.__name__
+    nameable.__qualname__ = driven.__qualname__
     return driver
 
 
-def drive_generator(waiting: Begun | Pending, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+def drive_generator(
+    waiting: Waiting, generator: Generator[Any, Any, Any], whole: Whole | None = None
+) -> Generator[Any, Any, Any]:
     """Drive a generator.
 
     Args:
-        waiting: What its step begins with, when the generator does.
-        generator: The user's own, not begun.
+        waiting: Gives the recording, when the generator begins.
+        generator: The user's own.
+        whole: Makes the step's output of what the generator has given.
     """
-    recording = waiting.stream() or Unrecorded()
+    call = waiting()
     del waiting  # and with it the arguments, which are the user's
-    context = recording.context
+    recording = Unrecorded() if call is None else StreamRecording(call, whole)
+    context, take = recording.context, recording.add
     resume: Callable[[Any], Any] = generator.send
     box: list[Any] = [None]
     closing = False
@@ -77,7 +85,7 @@ def drive_generator(waiting: Begun | Pending, generator: Generator[Any, Any, Any
                 # What the generator made current inside (a span around a yield) is current again when it goes on.
                 context = context_api.get_current()
                 detach(token)
-            recording.add(box[0])
+            take(box[0])
             try:
                 box.append((yield box.pop()))
                 resume, closing = generator.send, False
@@ -95,17 +103,19 @@ def drive_generator(waiting: Begun | Pending, generator: Generator[Any, Any, Any
 
 
 async def drive_async_generator(
-    waiting: Begun | Pending, generator: AsyncGenerator[Any, Any]
+    waiting: Waiting, generator: AsyncGenerator[Any, Any], whole: Whole | None = None
 ) -> AsyncGenerator[Any, Any]:
     """Drive an asynchronous generator; the same, awaited.
 
     Args:
-        waiting: What its step begins with, when the generator does.
-        generator: The user's own, not begun.
+        waiting: Gives the recording, when the generator begins.
+        generator: The user's own.
+        whole: Makes the step's output of what the generator has given.
     """
-    recording = waiting.stream() or Unrecorded()
+    call = waiting()
     del waiting
-    context = recording.context
+    recording = Unrecorded() if call is None else StreamRecording(call, whole)
+    context, take = recording.context, recording.add
     resume: Callable[[Any], Awaitable[Any]] = functools.partial(_first, generator)
     box: list[Any] = [None]
     closing = False
@@ -117,7 +127,7 @@ async def drive_async_generator(
             finally:
                 context = context_api.get_current()
                 detach(token)
-            recording.add(box[0])
+            take(box[0])
             try:
                 box.append((yield box.pop()))
                 resume, closing = generator.asend, False

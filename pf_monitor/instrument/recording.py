@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from opentelemetry import context as context_api
 
@@ -14,12 +14,12 @@ from pf_monitor.instrument.parentage import current_step
 from pf_monitor.model.kinds import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from opentelemetry.context import Context
 
     from pf_monitor.instrument.definition import Definition
     from pf_monitor.model.step import Step
+
+Whole: TypeAlias = Callable[[Any], Any]
 
 
 class Recording:
@@ -60,17 +60,15 @@ class StreamRecording:
         whole: Makes the step's output of what the generator has given.
     """
 
-    __slots__ = ("_collected", "_recording", "_whole", "context")
+    __slots__ = ("_collected", "_recording", "_whole", "add", "context")
 
-    def __init__(self, recording: Recording, whole: Callable[[Any], Any] | None = None) -> None:
+    def __init__(self, recording: Recording, whole: Whole | None = None) -> None:
         self.context = recording.context
         self._recording = recording
         self._collected = Collected(recording.step)
         self._whole = whole
-
-    def add(self, item: Any) -> None:
+        self.add: Callable[[Any], None] = self._collected.add
         """Take an item that the generator has yielded."""
-        self._collected.add(item)
 
     def ended(self, outcome: Outcome, returned: Any = None) -> None:
         """End the step of a generator that has come to its end.
@@ -111,59 +109,32 @@ class Unrecorded:
         """Do nothing."""
 
 
+Waiting: TypeAlias = Callable[[], "Recording | None"]
+"""What a coroutine or generator asks for its recording when it begins to run: not before, since it may never."""
+
+
 class Begun:
     """The recording of a call that has returned something still to be run; where that never is, it was abandoned.
 
     Args:
         recording: The call.
-        whole: See `StreamRecording`.
+        otherwise: The step's output in that case.
     """
 
-    __slots__ = ("_recording", "_whole")
+    __slots__ = ("_otherwise", "_recording")
 
-    def __init__(self, recording: Recording, whole: Callable[[Any], Any] | None = None) -> None:
+    def __init__(self, recording: Recording, otherwise: Any = None) -> None:
         self._recording: Recording | None = recording
-        self._whole = whole
+        self._otherwise = otherwise
 
-    def call(self) -> Recording | None:
+    def __call__(self) -> Recording | None:
         """Return the recording, for what runs now."""
         recording, self._recording = self._recording, None
         return recording
 
-    def stream(self) -> StreamRecording | None:
-        """Return the recording, for a generator that runs now."""
-        recording = self.call()
-        return None if recording is None else StreamRecording(recording, self._whole)
-
     def __del__(self) -> None:
         if self._recording is not None:
-            self._recording.ended(None if self._whole is None else self._whole(None), Outcome.ABANDONED)
-
-
-class Pending:
-    """A call of a coroutine or generator function: its step begins when that does.
-
-    Args:
-        definition: What is called.
-        args: Its positional arguments.
-        kwargs: Its other arguments.
-    """
-
-    __slots__ = ("_args", "_definition", "_kwargs")
-
-    def __init__(self, definition: Definition, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        self._definition = definition
-        self._args = args
-        self._kwargs = kwargs
-
-    def call(self) -> Recording | None:
-        """Begin the step."""
-        return begin(self._definition, self._args, self._kwargs)
-
-    def stream(self) -> StreamRecording | None:
-        """Begin the step of a generator."""
-        recording = self.call()
-        return None if recording is None else StreamRecording(recording)
+            self._recording.ended(self._otherwise, Outcome.ABANDONED)
 
 
 def begin(definition: Definition, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Recording | None:
@@ -178,14 +149,15 @@ def begin(definition: Definition, args: tuple[Any, ...], kwargs: Mapping[str, An
     if recorder is None:
         return None
     try:
-        above = current_step()
+        context = context_api.get_current()
+        above = current_step(context)
         if above is not None and above.stands_for is definition.function:
             above.stands_for = None
             return None
-        step, context = watch.begin(recorder, definition.kind, definition.name)
+        step, inside = watch.begin(recorder, definition.kind, definition.name, context=context)
         step.stands_for = definition.instead_of
         watch.take_inputs(step, definition.inputs(args, kwargs), definition.mapping)
     except Exception as error:  # noqa: BLE001 - never into the flow
         notices.say_once("begin", "pf_monitor could not begin a step of %s: %r", definition.name, error)
         return None
-    return Recording(definition, step, context)
+    return Recording(definition, step, inside)

@@ -190,7 +190,7 @@ class Step(Span):
         self.span_kind = span_kind
         self.context = context
         self.parent_context = parent_context
-        self.parent = parent.running() if parent is not None else None
+        self.parent = parent if parent is None or parent.outcome is None else parent.running()
         """The nearest step above that was running when this one began. Not what had ended: a background task that
         starts the next one, and so on for ever, would else keep them all alive."""
         self.correlation = correlation
