@@ -56,9 +56,21 @@ def to_json(value: Any) -> Text:
             pass  # surrogates, or integers beyond 64 bits: the long way can tell them
         else:
             return Text(text, len(text))
-    budget = _Budget()
+    budget = Budget()
     text = orjson.dumps(_plain(value, budget, 0), option=_OPTIONS).decode()
     return Text(text, len(text) + budget.left_out)
+
+
+def copied(value: Any, budget: Budget) -> Any:
+    """Return a value made of JSON's types alone, which shares nothing with it that could change or be kept alive.
+
+    Args:
+        value: Any object at all.
+        budget: What may be spent on it, and on others with it.
+    """
+    if _is_small(value):
+        return dict(value) if type(value) is dict else value
+    return _plain(value, budget, 0)
 
 
 def clean(text: str) -> str:
@@ -72,8 +84,8 @@ def clean(text: str) -> str:
     return text
 
 
-class _Budget:
-    """What may still be spent on one value."""
+class Budget:
+    """What may still be spent on a value, or on several that belong together."""
 
     __slots__ = ("characters", "elements", "left_out", "open")
 
@@ -93,6 +105,7 @@ class _Budget:
 
     @property
     def spent(self) -> bool:
+        """Whether nothing more can be taken."""
         return self.characters <= 0 or self.elements <= 0
 
 
@@ -110,7 +123,7 @@ def _is_short(value: Any) -> bool:
     return value is None or kind is int or kind is float or kind is bool
 
 
-def _plain(value: Any, budget: _Budget, depth: int) -> Any:
+def _plain(value: Any, budget: Budget, depth: int) -> Any:
     """Return a value made of JSON's types alone, within the budget."""
     budget.elements -= 1
     kind = type(value)
@@ -130,7 +143,7 @@ def _plain(value: Any, budget: _Budget, depth: int) -> Any:
         return f"<unreadable {_safe_name(kind)}>"
 
 
-def _plain_object(value: Any, budget: _Budget, depth: int) -> Any:
+def _plain_object(value: Any, budget: Budget, depth: int) -> Any:
     if id(value) in budget.open:
         return "<cycle>"
     budget.open.add(id(value))
@@ -149,7 +162,7 @@ def _plain_object(value: Any, budget: _Budget, depth: int) -> Any:
     return _plain_scalar(value, budget, depth)
 
 
-def _plain_scalar(value: Any, budget: _Budget, depth: int) -> Any:
+def _plain_scalar(value: Any, budget: Budget, depth: int) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{type(value).__name__} of {len(value)} bytes>"
     if isinstance(value, enum.Enum):
@@ -161,7 +174,7 @@ def _plain_scalar(value: Any, budget: _Budget, depth: int) -> Any:
     return f"<{_safe_name(type(value))}>"
 
 
-def _plain_mapping(value: Mapping[Any, Any], budget: _Budget, depth: int) -> dict[str, Any]:
+def _plain_mapping(value: Mapping[Any, Any], budget: Budget, depth: int) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for key, member in value.items():
         if budget.spent:
@@ -173,7 +186,7 @@ def _plain_mapping(value: Mapping[Any, Any], budget: _Budget, depth: int) -> dic
     return plain
 
 
-def _plain_sequence(value: Any, budget: _Budget, depth: int) -> list[Any]:
+def _plain_sequence(value: Any, budget: Budget, depth: int) -> list[Any]:
     plain: list[Any] = []
     for member in value:
         if budget.spent:

@@ -130,6 +130,6 @@ def _judged(traceparent: str | None) -> tuple[trace.SpanContext, Step | None] | 
         found = trace.get_current_span(context).get_span_context()
         return (found, None) if found.is_valid else None
     step = parentage.current_step()
-    while step is not None and step.kind is not Kind.FLOW and step.parent is not None:
-        step = step.parent
-    return (step.context, step) if step is not None else None
+    if step is None:
+        return None
+    return (step.flow.context if step.flow is not None else step.context), step

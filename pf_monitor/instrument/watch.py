@@ -31,7 +31,11 @@ CANCELLATIONS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 
 
 def begin(
-    recorder: Recorder, kind: Kind, name: str, span_kind: trace.SpanKind = trace.SpanKind.INTERNAL
+    recorder: Recorder,
+    kind: Kind,
+    name: str,
+    span_kind: trace.SpanKind = trace.SpanKind.INTERNAL,
+    context: Context | None = None,
 ) -> tuple[Step, Context]:
     """Begin a step below whatever is running in this thread or task.
 
@@ -40,12 +44,14 @@ def begin(
         kind: What it is.
         name: Its span name.
         span_kind: INTERNAL, or CLIENT for a model call. A flow with nothing recorded above it becomes SERVER.
+        context: What is current in this thread or task, where that has been looked up already.
 
     Returns:
         The step, and the context in which it is the current one.
     """
-    context = context_api.get_current()
-    above = parentage.current_step()
+    if context is None:
+        context = context_api.get_current()
+    above = parentage.current_step(context)
     if above is None:
         origin = parentage.origin_of(context)
         trace_id = origin.trace_id or recorder.new_trace_id()
@@ -67,7 +73,7 @@ def begin(
     return step, parentage.activate(step, context)
 
 
-def take_inputs(step: Step, inputs: Mapping[str, Any], mapping: ColumnMapping | None = None) -> None:
+def take_inputs(step: Step, inputs: dict[str, Any], mapping: ColumnMapping | None = None) -> None:
     """Keep what a flow or node was called with.
 
     Args:
@@ -82,7 +88,7 @@ def take_inputs(step: Step, inputs: Mapping[str, Any], mapping: ColumnMapping | 
     if step.kind is Kind.FLOW:
         columns.take_inputs(step, inputs, mapping)
         return
-    step.content[names.INPUTS] = content.to_json(dict(inputs))
+    step.content[names.INPUTS] = content.to_json(inputs)
     if step.kind is Kind.RETRIEVAL:
         query = next((inputs[n] for n in _QUERY_NAMES if isinstance(inputs.get(n), str)), None)
         if query is None:
@@ -108,20 +114,29 @@ def complete(step: Step, output: Any, mapping: ColumnMapping | None = None, outc
 
 
 def fail(step: Step, error: BaseException) -> None:
-    """End a step that an exception left, as an error or as cancelled.
+    """End a step that an exception left: as an error, as cancelled or as abandoned.
 
     Args:
         step: The step.
         error: What left it.
     """
-    if isinstance(error, CANCELLATIONS):
-        step.finish(Outcome.CANCELLED)
-        return
+    outcome = outcome_of(error)
+    if outcome is Outcome.ERROR:
+        tell(step, error)
+    step.finish(outcome)
+
+
+def tell(step: Step, error: BaseException) -> None:
+    """Keep the error that ends a step.
+
+    Args:
+        step: The step.
+        error: What left it.
+    """
     try:
         step.fail(error)
     except Exception as problem:  # noqa: BLE001 - never into the flow
         notices.say_once("error", "pf_monitor could not keep an error of %s: %r", step.name, problem)
-    step.finish(Outcome.ERROR)
 
 
 def outcome_of(error: BaseException) -> Outcome:

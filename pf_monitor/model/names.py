@@ -16,6 +16,8 @@ OUTCOME: Final = "pf_monitor.outcome"
 ERROR_TYPE: Final = "pf_monitor.error.type"
 DEPLOYMENT: Final = "pf_monitor.deployment"
 TRUNCATED: Final = "pf_monitor.truncated"
+LATE: Final = "pf_monitor.late"
+"""`true` on what ended after its flow run had: the flow's sums, which had been sent by then, are without it."""
 
 # What correlates it.
 REQUEST_ID: Final = "pf_monitor.request_id"

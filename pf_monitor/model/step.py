@@ -29,8 +29,12 @@ _MOST_EVENTS = 32
 _LONGEST_MESSAGE = 8_000
 _LONGEST_STACK = 32_000
 
-_sums_lock = threading.Lock()
-"""One for the process: sums change once a model call, so nobody ever waits for it."""
+_lock = threading.RLock()
+"""Held while steps end and sums change: what a flow has sent is then what had been spent until it ended.
+
+One for the process: it is held for a microsecond a step, so nobody ever waits for it. Reentrant, because the garbage
+collector may come at any time, and close a generator whose step then ends in here too.
+"""
 
 
 class Recorder(Protocol):
@@ -107,17 +111,21 @@ class FlowRun:
 
     Attributes:
         name: The flow's name.
+        context: Its span.
         wanted: For each node whose output the column mapping asks for, the columns and the paths into that output.
         columns: Columns found so far.
         retrieved: What the last retrieval step gave: the context, where the mapping names none.
         nodes: The nodes that have run, to name them when one is asked for that has not.
+        ended: Whether the flow run has ended, and its sums have been sent as they were then.
     """
 
     name: str
+    context: SpanContext
     wanted: Mapping[str, Sequence[tuple[str, tuple[str | int, ...]]]] = field(default_factory=dict)
     columns: dict[str, Text] = field(default_factory=dict)
     retrieved: Text | None = None
     nodes: set[str] = field(default_factory=set)
+    ended: bool = False
 
 
 class Step(Span):
@@ -160,6 +168,7 @@ class Step(Span):
         "sums",
         "time_to_first_chunk_ns",
         "usage",
+        "within",
     )
 
     def __init__(
@@ -181,15 +190,19 @@ class Step(Span):
         self.span_kind = span_kind
         self.context = context
         self.parent_context = parent_context
-        self.parent = parent
+        self.parent = parent if parent is None or parent.outcome is None else parent.running()
+        """The nearest step above that was running when this one began. Not what had ended: a background task that
+        starts the next one, and so on for ever, would else keep them all alive."""
         self.correlation = correlation
         self.start_ns = start_ns
         self.start_tick = start_tick
-        self.flow: FlowRun | None = parent.flow if parent is not None else None
+        self.within: FlowRun | None = parent.flow if parent is not None else None
+        """The flow run that this step counts for: of a flow within another flow, the outer one."""
+        self.flow: FlowRun | None = self.within
         self.node: str | None = parent.node if parent is not None and kind is not Kind.FLOW else None
         self.sums: Sums | None = None
         if kind is Kind.FLOW:
-            self.flow = FlowRun(name)
+            self.flow = FlowRun(name, context)
             self.sums = Sums()
         elif not kind.is_model_call:
             self.node = name
@@ -221,7 +234,9 @@ class Step(Span):
         return max(0, self.recorder.tick() - self.start_tick)
 
     def spend(self, usage: Usage | None, cost_usd: float | None) -> None:
-        """Count a model call's tokens and cost, here and in every step above.
+        """Count a model call's tokens and cost, here and in every step above that is still running.
+
+        What has ended above has been sent as it was; the rest of the way up, beyond it, still counts.
 
         Args:
             usage: The tokens, or None when nobody knows.
@@ -230,10 +245,10 @@ class Step(Span):
         self.usage = usage
         if cost_usd is not None:
             self.attributes[names.COST_USD] = cost_usd
-        with _sums_lock:
+        with _lock:
             step: Step | None = self
             while step is not None:
-                if step.sums is not None:
+                if step.sums is not None and step.outcome is None:
                     step.sums.add(usage, cost_usd, 1)
                 step = step.parent
 
@@ -242,6 +257,8 @@ class Step(Span):
 
         An error that passes through several steps is one `exceptions` row, told where it came from.
         """
+        if self.ended:
+            return
         self.error_type = qualified_name(type(error))
         if not self._is_recorded(error):
             self.events.append(self._exception_event(error))
@@ -249,13 +266,28 @@ class Step(Span):
             self.parent.recorded_errors.add(_identity(error))
 
     def finish(self, outcome: Outcome) -> None:
-        """End the step, once; every further call is ignored."""
-        if self.outcome is not None:
-            return
-        self.duration_ns = self.elapsed_ns()
-        self.outcome = outcome
+        """End the step, once; every further call is ignored.
+
+        A step that outlives its flow run, in a background task or thread, says so: the flow's sums are without it.
+        """
+        with _lock:
+            if self.outcome is not None:
+                return
+            self.duration_ns = self.elapsed_ns()
+            if self.within is not None and self.within.ended:
+                self.attributes[names.LATE] = "true"
+            if self.kind is Kind.FLOW and self.flow is not None:
+                self.flow.ended = True
+            self.outcome = outcome
         self.recorded_errors.clear()
         self.recorder.record(self)
+
+    def running(self) -> Step | None:
+        """Return this step, or the nearest above it that has not ended."""
+        step: Step | None = self
+        while step is not None and step.outcome is not None:
+            step = step.parent
+        return step
 
     def _is_recorded(self, error: BaseException) -> bool:
         """Whether the error, or one that it was raised from, has been told by a step beneath this one."""

@@ -83,7 +83,6 @@ class PipelineRecorder:
         """Take a step that has just ended."""
         metrics = self._metrics or self._start_metrics(step)
         metrics.record(step)
-        step.parent = None  # what has ended keeps nothing alive
         self._worker.put(step)
 
     def record_event(self, name: str, attributes: Mapping[str, AttributeValue], about: SpanContext) -> None:
