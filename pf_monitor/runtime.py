@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pf_monitor import notices
-from pf_monitor.settings import Settings, connection_string_problem
+from pf_monitor.settings import Settings, connection_string_problem, read_ratio
 
 if TYPE_CHECKING:
     from pf_monitor.model.step import Recorder
@@ -94,6 +94,7 @@ def configure(
     service_name: str | None = None,
     service_version: str | None = None,
     deployment: str | None = None,
+    sampling_ratio: float | None = None,
 ) -> None:
     """Set the monitor up from code; what is set here wins over the environment and the flow file.
 
@@ -107,6 +108,7 @@ def configure(
         service_name: `cloud_RoleName`; the flow's name unless set.
         service_version: `application_Version`.
         deployment: `pf_monitor.deployment`.
+        sampling_ratio: The share of requests whose spans are sent, 0 to 1; 1 unless set.
 
     Example:
         >>> pf_monitor.configure(enabled=True, capture_content=False)
@@ -118,6 +120,7 @@ def configure(
         "service_name": service_name,
         "service_version": service_version,
         "deployment": deployment,
+        "sampling_ratio": read_ratio(sampling_ratio, "sampling_ratio"),
     }
     global off, takes_over  # noqa: PLW0603
     with _lock:
