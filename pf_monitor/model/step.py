@@ -18,7 +18,7 @@ from pf_monitor.model import names
 from pf_monitor.model.kinds import Kind, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import FrameType, TracebackType
 
     from opentelemetry.util.types import Attributes, AttributeValue
@@ -172,6 +172,7 @@ class Step(Span):
         "start_tick",
         "sums",
         "time_to_first_chunk_ns",
+        "unfinished",
         "usage",
         "within",
     )
@@ -220,6 +221,8 @@ class Step(Span):
         self.error_type: str | None = None
         self.duration_ns = 0
         self.time_to_first_chunk_ns: int | None = None
+        self.unfinished: Callable[[], None] | None = None
+        """What is left to do before the step can be sent, and need not be done on the user's path."""
         self.stands_for: object = None
         """A function beneath that this step records already."""
         self.recorded_errors: set[tuple[int, str]] = set()

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Server, envelope, request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from talk import Server, envelope, request
 
 from pf_monitor.insights import Store
 from pf_monitor.insights.ingestion import ingest

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import envelope, request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from talk import envelope, request
 
 from pf_monitor.insights import QueryError, Store, Timespan
 from pf_monitor.insights.envelope import to_row

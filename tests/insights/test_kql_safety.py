@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import request
+from talk import request
 
 from pf_monitor.insights import QueryError, Store
 from pf_monitor.insights.envelope import to_row

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import envelope
+from talk import envelope
 
 from pf_monitor import queries
 from pf_monitor.insights import Store

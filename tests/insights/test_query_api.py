@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import Server, envelope, request
+from talk import Server, envelope, request
 
 
 def test_query_by_post_and_get(server: Server) -> None:

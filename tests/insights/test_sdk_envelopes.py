@@ -6,7 +6,7 @@ import gzip
 import json
 
 import pytest
-from conftest import KEY, Server, filled
+from talk import KEY, Server, filled
 
 from pf_monitor.insights.envelope import EnvelopeError, to_row
 

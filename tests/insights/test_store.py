@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import Server, request
+from talk import Server, request
 
 from pf_monitor.insights import QueryError, Store, StoreBusyError, StoreError
 from pf_monitor.insights.envelope import Row, to_row

@@ -66,7 +66,7 @@ class FixedIds:
 
     def late(self, root, outcome):
         """Return a step of a request that has ended."""
-        token = parentage.attach(parentage.activate(root))
+        token = parentage.attach(parentage.activate(root, context_api.get_current()))
         try:
             return self._finished(Kind.NODE, outcome)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 _AZURE_HOSTS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".azure-api.net")
 _DEFAULT_PORTS = (None, 80, 443)
+
+_MOST_WAITING = 32_000_000
+"""Bytes of streamed answers that may wait to be put together."""
+
+_waiting = 0
+_waiting_lock = threading.Lock()
 
 
 class Attempt:
@@ -127,6 +134,31 @@ class Call:
         self.exchange.take_response(response)
         self.end(Outcome.OK)
 
+    def answer_later(self, read: Callable[[Exchange], None], size: int) -> None:
+        """Put the answer together in the pipeline, away from the caller's path.
+
+        Args:
+            read: Gives all of the answer to an exchange.
+            size: How many bytes wait for that; with too many waiting already, it is done at once.
+        """
+        global _waiting  # noqa: PLW0603 - one bound for the process
+        whole = type(self.exchange)(self.exchange.request)
+
+        def put_together() -> None:
+            global _waiting  # noqa: PLW0603
+            with _waiting_lock:
+                _waiting -= size
+            read(whole)
+            self._keep_answer(whole)
+
+        with _waiting_lock:
+            _waiting += size
+            too_many = _waiting > _MOST_WAITING
+        if too_many:
+            put_together()
+        else:
+            self.step.unfinished = put_together
+
     def first_chunk(self) -> None:
         """Note that the stream has begun to give something."""
         if self.step.time_to_first_chunk_ns is None:
@@ -149,10 +181,8 @@ class Call:
             step.attributes[names.RESPONSE_MODEL] = exchange.model
         if exchange.response_id is not None:
             step.attributes[names.RESPONSE_ID] = exchange.response_id
-        if exchange.finish_reasons:
-            step.attributes[names.RESPONSE_FINISH_REASONS] = content.to_json(exchange.finish_reasons).text
-        if step.recorder.capture_content:
-            self._keep(exchange.output_content())
+        if step.unfinished is None:
+            self._keep_answer(exchange)
         usage = exchange.usage or self._estimated()
         step.spend(usage, cost_usd(self._provider, model, usage) if usage is not None else None)
         step.finish(outcome)
@@ -171,6 +201,13 @@ class Call:
         if estimate.missing:
             attributes[names.USAGE_MISSING] = ",".join(estimate.missing)
         return estimate.usage
+
+    def _keep_answer(self, exchange: Exchange) -> None:
+        step = self.step
+        if exchange.finish_reasons:
+            step.attributes[names.RESPONSE_FINISH_REASONS] = content.to_json(exchange.finish_reasons).text
+        if step.recorder.capture_content:
+            self._keep(exchange.output_content())
 
     def _keep(self, parts: dict[str, Any]) -> None:
         for name, value in parts.items():

@@ -105,8 +105,8 @@ class Exchange(ABC):
     def take_chunk(self, chunk: Any) -> None:
         """Take a piece of a streamed answer."""
 
-    def _take_header(self, answer: Any) -> None:
-        """Take what every answer and every chunk may carry."""
+    def take_header(self, answer: Any) -> None:
+        """Take what every answer and every chunk may carry: model, id and usage."""
         self.model = _text(_get(answer, "model")) or self.model
         self.response_id = _text(_get(answer, "id")) or self.response_id
         if (usage := _get(answer, "usage")) is not None:
@@ -139,13 +139,13 @@ class Chat(Exchange):
 
     @override
     def take_response(self, response: Any) -> None:
-        self._take_header(response)
+        self.take_header(response)
         for position, choice in enumerate(_list(_get(response, "choices"))):
             self._take_choice(choice, _get(choice, "message"), position)
 
     @override
     def take_chunk(self, chunk: Any) -> None:
-        self._take_header(chunk)
+        self.take_header(chunk)
         for choice in _list(_get(chunk, "choices")):
             self._take_choice(choice, _get(choice, "delta"), 0)
         if self.finish_reasons and self.usage is None:
@@ -186,7 +186,7 @@ class Completion(Exchange):
 
     @override
     def take_response(self, response: Any) -> None:
-        self._take_header(response)
+        self.take_header(response)
         for choice in _list(_get(response, "choices")):
             index = _get(choice, "index")
             kept = self._choices.setdefault(index if isinstance(index, int) else 0, _Message())
@@ -220,7 +220,7 @@ class Embeddings(Exchange):
 
     @override
     def take_response(self, response: Any) -> None:
-        self._take_header(response)
+        self.take_header(response)
 
     @override
     def take_chunk(self, chunk: Any) -> None:
@@ -234,6 +234,10 @@ class Responses(Exchange):
         super().__init__(request)
         self._output: list[Any] = []
         self._text: dict[tuple[Any, Any], list[str]] = {}
+
+    @override
+    def take_header(self, answer: Any) -> None:
+        super().take_header(_get(answer, "response") or answer)
 
     @override
     def input_content(self) -> dict[str, Any]:
@@ -276,7 +280,7 @@ class Responses(Exchange):
 
     @override
     def take_response(self, response: Any) -> None:
-        self._take_header(response)
+        self.take_header(response)
         self._output = _list(_get(response, "output"))
         if status := _text(_get(response, "status")):
             self.finish_reasons = [status]

@@ -21,12 +21,15 @@ from pf_monitor.model.kinds import Outcome
 
 if TYPE_CHECKING:
     from pf_monitor.instrument.openai.call import Call
+    from pf_monitor.instrument.openai.operations import Exchange
 
 _MOST_BYTES = 4_000_000
 """Kept of one answer; beyond, only what may hold the usage is looked at."""
 
-_DONE = b"data: [DONE]"
-_ENDS = (_DONE, b'"type":"response.completed"', b'"type": "response.completed"')
+_LATE_EVENTS = 8
+"""How many events from the end the usage is looked for in."""
+
+_NO_USAGE = b',"usage":null'
 
 
 class Recording:
@@ -49,15 +52,20 @@ class Recording:
 
     def take(self, data: bytes) -> bytes:
         """Take bytes from the socket, and return those that the caller shall see."""
-        self._call.first_chunk()
+        if not self._size:
+            self._call.first_chunk()
         if self._size < _MOST_BYTES or b'"usage"' in data:
             self._kept.append(data)
             self._size += len(data)
-        if not self._is_stream:
-            return data
-        if not self._complete and any(end in data for end in _ENDS):
+        if b"[DONE]" in data or b"response.completed" in data:
             self._complete = True
-        return self._without_usage(data) if self._hides_usage else data
+        if not self._hides_usage:
+            return data
+        if not self._rest and data.endswith(b"\n\n"):  # whole events, as they mostly come
+            plain = data.replace(_NO_USAGE, b"")
+            if b'"usage"' not in plain:
+                return plain
+        return self._without_usage(data)
 
     def rest(self) -> bytes:
         """Return what was held back because its event was not complete; at the end of the stream."""
@@ -66,29 +74,35 @@ class Recording:
 
     def end(self, error: BaseException | None = None, *, exhausted: bool = False) -> None:
         """End the call: whole, failed, or left before the end. Further calls are ignored."""
-        if self._call.step.ended:
+        call = self._call
+        if call.step.ended:
             return
-        self._put_together()
-        if error is not None and not self._complete:
-            self._call.failed(error)
-        else:
-            self._call.end(Outcome.OK if exhausted or self._complete else Outcome.ABANDONED)
-
-    def _put_together(self) -> None:
-        """Tell the exchange what was answered; whatever is wrong with it, what was understood counts."""
-        exchange = self._call.exchange
-        whole = b"".join(self._kept)
+        answer = b"".join(self._kept)
         self._kept.clear()
         try:
-            if not self._is_stream:
-                if whole:
-                    exchange.take_response(orjson.loads(whole))
-                return
-            for event in whole.replace(b"\r\n", b"\n").split(b"\n\n"):
-                if (data := _data(event)) is not None:
-                    exchange.take_chunk(data)
-        except Exception as error:  # noqa: BLE001 - never into the caller
-            notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", error)
+            self._read(answer)
+        except Exception as problem:  # noqa: BLE001 - never into the caller
+            notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", problem)
+        if error is not None and not self._complete:
+            call.failed(error)
+        else:
+            call.end(Outcome.OK if exhausted or self._complete else Outcome.ABANDONED)
+
+    def _read(self, answer: bytes) -> None:
+        exchange = self._call.exchange
+        if not self._is_stream:
+            if answer:
+                exchange.take_response(orjson.loads(answer))
+            return
+        events = answer.replace(b"\r\n", b"\n").split(b"\n\n")
+        late = [event for event in events[-_LATE_EVENTS:] if b'"usage"' in event]
+        for event in (*events[:1], *late):
+            if (data := _data(event)) is not None:
+                exchange.take_header(data)
+        if exchange.usage is None:
+            _read_all(events, exchange)  # to estimate it, everything has to be looked at now
+        else:
+            self._call.answer_later(lambda whole: _read_all(events, whole), len(answer))
 
     def _without_usage(self, data: bytes) -> bytes:
         """Return the complete events so far, without the usage that the caller did not ask for."""
@@ -105,9 +119,15 @@ class Recording:
         return separator.join(shown for event in ready.split(separator) if (shown := _without_usage(event)) is not None)
 
 
+def _read_all(events: list[bytes], exchange: Exchange) -> None:
+    for event in events:
+        if (data := _data(event)) is not None:
+            exchange.take_chunk(data)
+
+
 def _without_usage(event: bytes) -> bytes | None:
     """Return an event as it would have been without `include_usage`; None for one that would not have been."""
-    plain = event.replace(b',"usage":null', b"").replace(b', "usage": null', b"")
+    plain = event.replace(_NO_USAGE, b"").replace(b', "usage": null', b"")
     if b'"usage"' not in plain:
         return plain
     chunk = _data(plain)
