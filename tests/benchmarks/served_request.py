@@ -7,7 +7,7 @@ from typing import Any
 
 from measuring import Figure
 from servers import server
-from serving import MONITOR, PROMPTFLOW, UNMONITORED, serve
+from serving import MONITOR, NOT_ENABLED, PROMPTFLOW, UNMONITORED, serve
 
 REQUESTS = 150
 ROUNDS = 3
@@ -20,7 +20,7 @@ def benchmark(_: dict[str, Any]) -> Iterator[Figure]:
     least: dict[str, tuple[float, float]] = {}
     with server("model") as model, server("ingestion") as telemetry:
         for _round in range(ROUNDS):
-            for tracer in (UNMONITORED, MONITOR, PROMPTFLOW):
+            for tracer in (UNMONITORED, NOT_ENABLED, MONITOR, PROMPTFLOW):
                 path, whole = serve(tracer, "four_nodes", model, telemetry, REQUESTS)
                 before = least.get(tracer, (path, whole))
                 least[tracer] = (min(path, before[0]), min(whole, before[1]))
@@ -29,6 +29,8 @@ def benchmark(_: dict[str, Any]) -> Iterator[Figure]:
     their_path, their_whole = least[PROMPTFLOW][0] - path, least[PROMPTFLOW][1] - whole
     yield Figure("an unmonitored request, its own path", path, "ms")
     yield Figure("promptflow's tracing and export: added to the path", their_path, "ms", 1.0)
+    idle = least[NOT_ENABLED][0] - path
+    yield Figure("pf_monitor installed and not enabled: added to the path", idle, "ms")
     yield Figure("pf_monitor: added to the path", own_path, "ms", target=TARGET_MS)
     yield Figure("an unmonitored request, whole process", whole, "ms")
     yield Figure("promptflow's tracing and export: added in all", their_whole, "ms", 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,14 +15,15 @@ from measuring import in_child
 FLOW = Path(__file__).parent / "flow"
 WARM_UP = 20
 
-UNMONITORED, MONITOR, PROMPTFLOW = "unmonitored", "pf_monitor", "promptflow"
+UNMONITORED, NOT_ENABLED, MONITOR, PROMPTFLOW = "unmonitored", "not enabled", "pf_monitor", "promptflow"
 
 
 def serve(tracer: str, entry: str, model: int, telemetry: int, requests: int) -> Any:
     """Serve a flow in a process of its own and ask it.
 
     Args:
-        tracer: One of `UNMONITORED`, `MONITOR` and `PROMPTFLOW`: promptflow's own tracing and export.
+        tracer: `UNMONITORED`, as if we were not installed; `NOT_ENABLED`; `MONITOR`; or `PROMPTFLOW`, its own tracing
+            and export, again as if we were not installed.
         entry: The flow's function.
         model: The port of the model.
         telemetry: The port where telemetry is sent.
@@ -37,7 +39,7 @@ def serve(tracer: str, entry: str, model: int, telemetry: int, requests: int) ->
         shutil.copytree(FLOW, place, ignore=shutil.ignore_patterns("__pycache__"))
         yaml = f"display_name: benchmark\nentry: steps:{entry}\nenvironment_variables:\n  NOTHING: here\n"
         environment = {
-            "BENCHMARK_TRACER": tracer,
+            "BENCHMARK_TRACER": MONITOR if tracer == NOT_ENABLED else tracer,
             "OPENAI_BASE_URL": f"http://127.0.0.1:{model}/v1",
             "OPENAI_API_KEY": "none",
             "OPENAI_MODEL": "stand-in",
@@ -62,6 +64,8 @@ def ask(tracer: str, requests: str, telemetry: str) -> tuple[float, float]:
     """Ask the flow again and again, by the server's own test client: each request runs on this thread."""
     from urllib.request import urlopen
 
+    if tracer in (UNMONITORED, PROMPTFLOW):
+        sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pf_monitor.import_hooks"]
     from promptflow.core._serving.app import create_app
 
     client = create_app().test_client()
