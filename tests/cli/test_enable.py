@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from typer.testing import CliRunner, Result
 
 from pf_monitor import flowfile
@@ -273,6 +274,13 @@ def test_reading_never_raises(tmp_path: Path) -> None:
     assert flowfile.read_settings(tmp_path / "nowhere").path is None
 
 
+def _reads_back(yaml: YAML, path: Path, content: object) -> bool:
+    try:
+        return bool(yaml.load(path) == content)
+    except YAMLError:
+        return False
+
+
 names = st.text("abcxyz_", min_size=1, max_size=5)
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.text("ab: #'\"{}[]\n", max_size=12))
 values = st.recursive(scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(names, v, max_size=3), max_leaves=6)
@@ -293,6 +301,7 @@ def test_any_file_says_after_enable_what_it_said_before_and_the_switch(
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = not block
     yaml.dump(content, path)
+    assume(_reads_back(yaml, path, content))  # ruamel writes some scalars in flow style that it cannot read
 
     flowfile.enable(path).write()
     assert yaml.load(path) == {
