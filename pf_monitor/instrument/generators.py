@@ -92,7 +92,7 @@ def drive_generator(
             except BaseException as error:  # noqa: BLE001 - whatever is thrown in belongs to the generator
                 # GeneratorExit too: thrown in, it lets the generator answer as it would answer close(). The generator
                 # must not run in here, where an exception of its own would be chained to this one.
-                box.append(error)
+                box.append(_as_thrown(error))
                 resume, closing = generator.throw, isinstance(error, GeneratorExit)
     except StopIteration as stop:
         recording.ended(Outcome.ABANDONED if closing else Outcome.OK, stop.value)
@@ -132,13 +132,19 @@ async def drive_async_generator(
                 box.append((yield box.pop()))
                 resume, closing = generator.asend, False
             except BaseException as error:  # noqa: BLE001 - whatever is thrown in belongs to the generator
-                box.append(error)
+                box.append(_as_thrown(error))
                 resume, closing = generator.athrow, isinstance(error, GeneratorExit)
     except StopAsyncIteration:
         recording.ended(Outcome.ABANDONED if closing else Outcome.OK)
     except BaseException as error:
         recording.left_by(error)
         raise
+
+
+def _as_thrown(error: BaseException) -> BaseException:
+    """Return an error that was thrown into a driver as it was thrown: its traceback begins with the driver's frame."""
+    traceback = error.__traceback__
+    return error if traceback is None else error.with_traceback(traceback.tb_next)
 
 
 def _first(generator: AsyncGenerator[Any, Any], nothing: None) -> Awaitable[Any]:
