@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
+import contextvars
 import copy
 import functools
 import gc
@@ -301,6 +302,48 @@ def test_an_async_generator_that_refuses_to_close(exported, decorate):
             await made.aclose()
 
     asyncio.run(main())
+
+
+@every_lazy_kind
+def test_when_the_interpreter_exits_the_driver_gets_out_of_the_way(exported, monkeypatch, kind):
+    """By then the modules that it needs may be gone: it must not touch them, nor keep the user's code from closing."""
+    closed: list[str] = []
+    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
+
+    @pf_monitor.node
+    async def left_coroutine():
+        try:
+            await Suspension()
+        finally:
+            closed.append("coroutine")
+
+    @pf_monitor.node
+    def left_generator():
+        try:
+            yield
+        finally:
+            closed.append("generator")
+
+    @pf_monitor.node
+    async def left_async_generator():
+        try:
+            yield
+        finally:
+            closed.append("async_generator")
+
+    made = {coroutine: left_coroutine, generator: left_generator, async_generator: left_async_generator}[kind]()
+    with contextlib.suppress(StopIteration):  # in a context of its own, since nothing is tidied up any more
+        contextvars.copy_context().run((made.asend(None) if kind is async_generator else made).send, None)
+    del made
+    assert closed == [kind.__name__]
+    assert exported.spans == []
+
+
+class Suspension:
+    """An awaitable that suspends once."""
+
+    def __await__(self):
+        yield
 
 
 def test_an_exception_within_an_exception_is_chained_to_it(exported):
