@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -132,11 +133,13 @@ async def _drive_coroutine(waiting: Waiting, unawaited: _Unawaited) -> Any:
     if recording is None:
         return await coroutine
     token = attach(recording.context)
+    exiting = sys.is_finalizing  # see generators.py
     try:
         output = await coroutine
     except BaseException as error:
-        detach(token)
-        recording.left_by(error)
+        if not exiting():
+            detach(token)
+            recording.left_by(error)
         raise
     detach(token)
     return _returned(recording, output)
