@@ -29,7 +29,7 @@ def from_flow_files(places: Iterable[Path]) -> Settings:
     """
     served = os.environ.get("PROMPTFLOW_PROJECT_PATH")
     for place in [*places, *([Path(served)] if served else []), Path()]:
-        files = [place] if place.suffix else [place / name for name in FLOW_FILES]
+        files = [place / name for name in FLOW_FILES] if place.is_dir() else [place]
         for file in files:
             if (settings := _settings(file)) is not None:
                 return settings

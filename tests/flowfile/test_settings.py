@@ -67,6 +67,13 @@ def test_the_first_place_that_says_something_wins(
     assert enabled(named) is True
 
 
+def test_a_folder_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "chat.v2"
+    folder.mkdir()
+    (folder / "flow.flex.yaml").write_text(ON)
+    assert enabled(folder)
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_a_prompty_says_it_in_its_front_matter(tmp_path: Path, newline: str) -> None:
     path = tmp_path / "a.prompty"
