@@ -14,7 +14,7 @@ from pf_monitor.pipeline import processors, worker
 
 PAGE = "architecture.md"
 
-LIGHT_ROOMS = ("instrument", "tokens", "pipeline", "model", "runtime", "settings", "flowsettings", "import_hooks")
+LIGHT_ROOMS = ("instrument", "tokens", "pipeline", "model", "runtime", "settings", "flowfile", "import_hooks")
 HEAVY = {"promptflow", "pandas", "fastapi", "flask", "starlette", "uvicorn", "duckdb", "duckdb_kql", "openai"}
 
 TABLE = {code(row[0])[0]: set(code(row[2])) for row in rows(sections(PAGE, 2)["Rooms, and which way imports point"])}
