@@ -233,6 +233,9 @@ def util_genai(_: str) -> Any:
 
 
 if __name__ == "__main__":
-    answer({function.__name__: function for function in (
-        flow, node, promptflow, openinference, traceloop, logfire, langfuse, util_genai
-    )})
+    answer(
+        {
+            function.__name__: function
+            for function in (flow, node, promptflow, openinference, traceloop, logfire, langfuse, util_genai)
+        }
+    )

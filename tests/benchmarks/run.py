@@ -50,7 +50,8 @@ def main(
     names: Annotated[list[str] | None, typer.Argument(help="Which; all unless given.", metavar="[NAME]...")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     peers_python: Annotated[
-        str, typer.Option(help="A Python in which peers are installed; most need a newer OpenTelemetry than promptflow.")
+        str,
+        typer.Option(help="A Python in which peers are installed; most need a newer OpenTelemetry than promptflow."),
     ] = sys.executable,
 ) -> None:
     """Run benchmarks; the exit status is 1 when a target is missed."""
@@ -61,7 +62,11 @@ def main(
     found: dict[str, list[Figure]] = {name: [] for name in chosen}
     notes: list[str] = []
     progress = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=Console(stderr=True), transient=True
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
     )
     with progress:
         for name in chosen:
