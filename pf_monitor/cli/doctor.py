@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def doctor(
     flow_dir: Annotated[
         Path | None,
-        typer.Argument(metavar="[FLOW_DIR]", help="A flow's folder or file; else the current one, if it holds a flow."),
+        typer.Argument(metavar="FLOW_DIR", help="A flow's folder or file; else the current one, if it holds a flow."),
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,

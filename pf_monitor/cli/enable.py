@@ -33,11 +33,6 @@ def enable(
             "`app_insights_enabled` is gone from the top level: promptflow refuses it before the flow is deployed. "
             f"`{ENABLED}` under `environment_variables` says the same and is legal everywhere."
         )
-    if edit.path.suffix == ".prompty":
-        _print(
-            "promptflow reads a prompty's environment_variables only when it serves it. For `pf flow test` and "
-            f"`pf run create`, set {ENABLED}=true in the environment."
-        )
 
 
 def disable(flow: _Flow, dry_run: _DryRun = False) -> None:

@@ -13,13 +13,14 @@ from doc_pages import PACKAGE, code, read, rows, sections
 import pf_monitor
 from pf_monitor.cli import app
 from pf_monitor.flowfile import settings as flow_settings
+from pf_monitor.instrument import columns
 
 PAGE = "reference.md"
 
-COMING = frozenset({"demo", "disable", "doctor", "enable"})
+COMING: frozenset[str] = frozenset()
 """Commands that the page describes before the code has them. Take a name out when its command is there."""
 
-_VARIABLE = re.compile(r"(PF_MONITOR|APPLICATIONINSIGHTS|OTEL|AML|PROMPTFLOW)_[A-Z0-9_]+")
+_VARIABLE = re.compile(r"(PF_MONITOR|APPLICATIONINSIGHTS|APPINSIGHTS|OTEL|AML|PROMPTFLOW)_[A-Z0-9_]+")
 
 
 def first_column(text):
@@ -75,7 +76,8 @@ def constants(path):
 
 
 def variables_in_code():
-    return {
+    # Those of the columns are put together from the columns' names.
+    return {f"PF_MONITOR_{column.upper()}" for column in columns._COLUMNS} | {
         value
         for path in PACKAGE.rglob("*.py")
         for value in constants(path)
