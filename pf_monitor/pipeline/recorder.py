@@ -83,11 +83,14 @@ class PipelineRecorder:
     # What is recorded.
 
     def record(self, step: Step) -> None:
-        """Take a step that has just ended."""
+        """Take a step that has just ended.
+
+        Its metrics are recorded on the worker's thread: they take as long as all else that is done on this one.
+        """
         metrics = self._metrics or self._start_metrics(step)
-        metrics.record(step)
         is_root = step.parent is None
-        self._worker.put(step)
+        if not self._worker.put(step):
+            metrics.record(step)  # exact, whatever becomes of the span
         if is_root and self._sampler is not None:
             self._worker.put(RequestEnd(step))
 
@@ -134,6 +137,10 @@ class PipelineRecorder:
     def _deliver(self, batch: list[Step | RequestEnd | CustomEvent]) -> None:
         events = [thing for thing in batch if isinstance(thing, CustomEvent)]
         steps = [thing for thing in batch if not isinstance(thing, CustomEvent)]
+        if self._metrics is not None:
+            for step in steps:
+                if not isinstance(step, RequestEnd):
+                    self._metrics.record(step)
         spans = [span for step, rate in self._sampled(steps) if (span := self._span(step, rate)) is not None]
         if spans:
             self._sink.send_spans(spans)

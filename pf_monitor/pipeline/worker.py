@@ -41,8 +41,12 @@ class Worker(Generic[T]):
         reborn = weakref.WeakMethod(self._after_fork)
         os.register_at_fork(after_in_child=lambda: (method := reborn()) and method())
 
-    def put(self, thing: T) -> None:
-        """Take something to be delivered; when the queue is full, it is dropped and counted."""
+    def put(self, thing: T) -> bool:
+        """Take something to be delivered; when the queue is full, it is dropped and counted.
+
+        Returns:
+            Whether it was taken.
+        """
         if len(self._queue) >= QUEUE_LENGTH:
             self.dropped += 1
             notices.say_once(
@@ -50,10 +54,11 @@ class Worker(Generic[T]):
                 "pf_monitor drops telemetry: more of it comes than can be sent. The flow is not held up. "
                 "Metrics stay exact.",
             )
-            return
+            return False
         self._queue.append(thing)
         if len(self._queue) >= BATCH_LENGTH:
             self._wake.set()
+        return True
 
     def flush(self, timeout: float) -> bool:
         """Deliver all that is in the queue now.
