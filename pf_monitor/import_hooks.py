@@ -21,6 +21,11 @@ _INSTALLERS = {
     "promptflow._core.flow_execution_context": ("pf_monitor.instrument.promptflow_hooks", "hook_nodes"),
     "promptflow.core._flow": ("pf_monitor.instrument.promptflow_hooks", "hook_prompty"),
     "promptflow.core._serving.flow_invoker": ("pf_monitor.instrument.promptflow_hooks", "hook_serving"),
+    "promptflow.core._serving.v1.app": ("pf_monitor.instrument.promptflow_hooks", "hook_flask_feedback"),
+    "promptflow.core._serving.v2.routers.feedback": (
+        "pf_monitor.instrument.promptflow_hooks",
+        "hook_fastapi_feedback",
+    ),
     "promptflow.core._serving.extension.otel_exporter_provider_factory": (
         "pf_monitor.instrument.promptflow_hooks",
         "hook_exporters",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pf_monitor import notices
-from pf_monitor.settings import Settings, connection_string_problem
+from pf_monitor.settings import Settings, connection_string_problem, read_ratio
 
 if TYPE_CHECKING:
     from pf_monitor.model.step import Recorder
@@ -80,7 +80,7 @@ def reconsider(flow_place: Path | None = None) -> None:
 
 def current_settings() -> Settings:
     """Return the settings as they would hold now: `configure`, else the environment, else the flow file."""
-    from pf_monitor.flowsettings import from_flow_files
+    from pf_monitor.flowfile.settings import from_flow_files
 
     settings = from_flow_files(_flow_places).with_environment(_environment())
     return replace(settings, **_overrides)  # type: ignore[arg-type]  # configure() takes only this class's fields
@@ -94,6 +94,7 @@ def configure(
     service_name: str | None = None,
     service_version: str | None = None,
     deployment: str | None = None,
+    sampling_ratio: float | None = None,
 ) -> None:
     """Set the monitor up from code; what is set here wins over the environment and the flow file.
 
@@ -107,6 +108,7 @@ def configure(
         service_name: `cloud_RoleName`; the flow's name unless set.
         service_version: `application_Version`.
         deployment: `pf_monitor.deployment`.
+        sampling_ratio: The share of requests whose spans are sent, 0 to 1; 1 unless set.
 
     Example:
         >>> pf_monitor.configure(enabled=True, capture_content=False)
@@ -118,11 +120,13 @@ def configure(
         "service_name": service_name,
         "service_version": service_version,
         "deployment": deployment,
+        "sampling_ratio": read_ratio(sampling_ratio, "sampling_ratio"),
     }
     global off, takes_over  # noqa: PLW0603
     with _lock:
         _overrides.update({name: value for name, value in given.items() if value is not None})
         stop()
+        notices.forget()
         off = takes_over = False
 
 
@@ -168,9 +172,12 @@ def use(replacement: PipelineRecorder) -> None:
 def _start(settings: Settings) -> None:
     from pf_monitor.pipeline import ends_of_life
     from pf_monitor.pipeline.recorder import PipelineRecorder
+    from pf_monitor.tokens import prices, ranks
 
     use(PipelineRecorder.for_application_insights(settings))
     ends_of_life.watch(stop)
+    ranks.allow_download(settings.download_ranks)
+    prices.warm_up()
 
 
 def _environment() -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pf_monitor import local
+from pf_monitor import local, notices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,11 +16,20 @@ if TYPE_CHECKING:
 ENABLED = "PF_MONITOR_ENABLED"
 CAPTURE_CONTENT = "PF_MONITOR_CAPTURE_CONTENT"
 DEPLOYMENT = "PF_MONITOR_DEPLOYMENT"
+DOWNLOAD_RANKS = "PF_MONITOR_DOWNLOAD_RANKS"
+SAMPLING_RATIO = "PF_MONITOR_SAMPLING_RATIO"
+SAMPLING_KEEP_ERRORS = "PF_MONITOR_SAMPLING_KEEP_ERRORS"
+SAMPLING_KEEP_SLOWER_THAN_MS = "PF_MONITOR_SAMPLING_KEEP_SLOWER_THAN_MS"
+SAMPLING_HONOUR_CALLER = "PF_MONITOR_SAMPLING_HONOUR_CALLER"
 CONNECTION_STRING = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 GENAI_CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 SERVICE_NAME = "OTEL_SERVICE_NAME"
 RESOURCE_ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES"
 
+_KEY_VARIABLES = ("AML_APP_INSIGHTS_KEY", "APPINSIGHTS_INSTRUMENTATIONKEY")
+"""Where promptflow's server looks when there is no connection string; Azure ML's endpoints set the first."""
+
+_GLOBAL_ENDPOINT = "https://dc.services.visualstudio.com/"
 _AZURE_ML_DEPLOYMENT = "AML_DEPLOYMENT_RESOURCE_ID"
 """Set in Azure ML's endpoints: a resource id that ends in `/deployments/NAME`."""
 
@@ -39,6 +49,13 @@ class Settings:
         service_name: `cloud_RoleName`; None means the flow's name.
         service_version: `application_Version`.
         deployment: `pf_monitor.deployment`.
+        download_ranks: Whether tiktoken's rank files, which estimates need, may be fetched from OpenAI's address
+            where no installed package and no cache has them. Off, because the monitor contacts no host but the
+            configured one; estimates are by characters then.
+        sampling_ratio: The share of requests whose spans are sent, 0 to 1.
+        sampling_keep_errors: Whether a request with a failed step is sent whatever the ratio.
+        sampling_keep_slower_than_ms: A request slower than this is sent whatever the ratio; None means no such rule.
+        sampling_honour_caller: Whether a caller's `traceparent` that says "not sampled" drops the spans.
     """
 
     enabled: bool | None = None
@@ -47,6 +64,11 @@ class Settings:
     service_name: str | None = None
     service_version: str | None = None
     deployment: str | None = None
+    download_ranks: bool = False
+    sampling_ratio: float = 1.0
+    sampling_keep_errors: bool = True
+    sampling_keep_slower_than_ms: float | None = None
+    sampling_honour_caller: bool = False
 
     def with_environment(self, environment: Mapping[str, str]) -> Settings:
         """Return these settings overridden by what the environment variables say."""
@@ -55,10 +77,14 @@ class Settings:
             changes["enabled"] = enabled
         if connection_string := environment.get(CONNECTION_STRING, "").strip():
             changes["connection_string"] = connection_string
+        elif key := next((environment[name] for name in _KEY_VARIABLES if environment.get(name)), None):
+            changes["connection_string"] = f"InstrumentationKey={key.strip()};IngestionEndpoint={_GLOBAL_ENDPOINT}"
         if environment.get(GENAI_CAPTURE, "").strip().upper() == "NO_CONTENT":
             changes["capture_content"] = False
         if (capture := read_flag(environment.get(CAPTURE_CONTENT))) is not None:
             changes["capture_content"] = capture
+        if (download := read_flag(environment.get(DOWNLOAD_RANKS))) is not None:
+            changes["download_ranks"] = download
         resource = _resource_attributes(environment.get(RESOURCE_ATTRIBUTES, ""))
         if name := environment.get(SERVICE_NAME) or resource.get("service.name"):
             changes["service_name"] = name
@@ -67,6 +93,7 @@ class Settings:
         azure_ml = environment.get(_AZURE_ML_DEPLOYMENT, "").rpartition("/")[2]
         if deployment := environment.get(DEPLOYMENT) or azure_ml:
             changes["deployment"] = deployment
+        changes.update(_sampling(environment))
         return replace(self, **changes)  # type: ignore[arg-type]  # the keys are this class's own
 
     @classmethod
@@ -83,6 +110,11 @@ def read_flag(text: str | bool | None) -> bool | None:
     if word in _TRUE:
         return True
     return False if word in _FALSE else None
+
+
+def read_ratio(value: float | str | None, name: str = SAMPLING_RATIO) -> float | None:
+    """Read a share from 0 to 1; what is none is said once, under the name of the setting, and is None."""
+    return _read_number(value, name, 1.0)
 
 
 def connection_string_problem(text: str) -> str | None:
@@ -103,6 +135,33 @@ def connection_string_problem(text: str) -> str | None:
     endpoint = values.get("ingestionendpoint", "https://")
     if not endpoint.startswith(("https://", "http://")):
         return "its IngestionEndpoint is not an http(s) address"
+    return None
+
+
+def _sampling(environment: Mapping[str, str]) -> dict[str, object]:
+    said: dict[str, object | None] = {
+        "sampling_ratio": read_ratio(environment.get(SAMPLING_RATIO)),
+        "sampling_keep_errors": read_flag(environment.get(SAMPLING_KEEP_ERRORS)),
+        "sampling_keep_slower_than_ms": _read_number(
+            environment.get(SAMPLING_KEEP_SLOWER_THAN_MS), SAMPLING_KEEP_SLOWER_THAN_MS, math.inf
+        ),
+        "sampling_honour_caller": read_flag(environment.get(SAMPLING_HONOUR_CALLER)),
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _read_number(value: float | str | None, name: str, largest: float) -> float | None:
+    """Read a number from 0 to the largest; what is none is said once and is None, as is what is empty."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if 0 <= number <= largest:
+        return number
+    upper = "up" if math.isinf(largest) else f"to {largest:g}"
+    notices.say_once(name, "pf_monitor ignores %s=%r: it has to be a number from 0 %s.", name, value, upper)
     return None
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from pf_monitor.cli.enable import disable, enable
-from pf_monitor.cli.standin import stand_in
+# They import what they need when they are run: `pf-monitor --help` is there at once.
+from pf_monitor.cli import demo, doctor, enable, query, report, standin, up
 
 app = typer.Typer(
     name="pf-monitor",
@@ -15,21 +15,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-# Each registers its command with the app above. They import what they need when they are run.
-from pf_monitor.cli import demo as demo  # noqa: E402
-from pf_monitor.cli import query as query  # noqa: E402
-from pf_monitor.cli import report as report  # noqa: E402
-from pf_monitor.cli import up as up  # noqa: E402
-
-app.command()(enable)
-app.command()(disable)
-app.command("stand-in")(stand_in)
-
-
-@app.callback()
-def _commands() -> None:
-    """Keep sub-commands sub-commands, however few there are."""
+for _command in (
+    demo.demo,
+    enable.enable,
+    enable.disable,
+    doctor.doctor,
+    up.up,
+    query.query,
+    report.report,
+    standin.stand_in,
+):
+    app.command()(_command)
 
 
 def main() -> None:

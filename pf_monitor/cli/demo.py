@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pf_monitor import queries
-from pf_monitor.cli import app
 from pf_monitor.cli._local import default_directory, fail, needs_local_extra
 from pf_monitor.cli._source import ServerSource, Source
 from pf_monitor.cli.report import Report, collect, render
@@ -47,7 +46,6 @@ Next: [bold]pf-monitor demo --keep[/bold] leaves it all running, to ask and to q
 """
 
 
-@app.command()
 def demo(
     *,
     requests: Annotated[int, typer.Option(min=1, help="How many questions are asked.")] = 40,
@@ -128,30 +126,43 @@ def _run(stage: Stage, count: int, talk: Console, *, keep: bool) -> _Result:
         stage.flow.check()
 
         storing = progress.add_task("Waiting for the telemetry", total=count)
-        _wait_until_stored(source, began, count, lambda stored: progress.update(storing, completed=stored))
+        _wait_until_stored(
+            lambda: len(_runs(stage, source, began, answers)),
+            len(answers),
+            lambda stored: progress.update(storing, completed=stored),
+        )
         if not keep:
             stage.flow.stop()  # it sends its metrics now rather than at the end of the minute
         return _compare(stage, source, answers, began)
 
 
 def _compare(stage: Stage, source: Source, answers: list[Answer], began: datetime) -> _Result:
-    from pf_monitor.demo.checks import check_contract, check_runs, check_tokens
+    from pf_monitor.demo.checks import check_contract, check_flow_tokens, check_model_tokens, check_runs
 
-    runs = _ask_for("flow_runs", source, began)
+    runs = _runs(stage, source, began, answers)
     report = collect(source, datetime.now(UTC) - began)
+    billed = None if stage.stand_in is None else stage.stand_in.ledger()["models"]
     checks = [*check_runs(answers, runs)]
-    billed = None
-    if stage.stand_in is not None:
-        billed = stage.stand_in.ledger()["models"]
-        checks += check_tokens(billed, report["by_model"], runs)
-    checks.append(check_contract(_ask_for("beyond_contract", source, began)))
+    if billed is not None:
+        checks += check_flow_tokens(billed, runs)
+    if not stage.is_shared:
+        if billed is not None:
+            checks += check_model_tokens(billed, report["by_model"])
+        checks.append(check_contract(_ask_for("beyond_contract", source, began)))
     return _Result(answers, billed, report, checks)
 
 
-def _wait_until_stored(source: Source, began: datetime, count: int, on_progress: Callable[[int], None]) -> None:
-    """Wait until as many flow runs are stored; when they are not in time, the checks will say so."""
+def _runs(stage: Stage, source: Source, began: datetime, answers: list[Answer]) -> list[Record]:
+    """The flow runs that there are; where others may send too, only those that the demo's questions have led to."""
+    runs = _ask_for("flow_runs", source, began)
+    asked = {answer.question.trace_id for answer in answers}
+    return [run for run in runs if run["operation_Id"] in asked] if stage.is_shared else runs
+
+
+def _wait_until_stored(count: Callable[[], int], wanted: int, on_progress: Callable[[int], None]) -> None:
+    """Wait until enough is stored; when it is not in time, the checks will say so."""
     deadline = time.monotonic() + _STORED_S
-    while (stored := len(_ask_for("flow_runs", source, began))) < count and time.monotonic() < deadline:
+    while (stored := count()) < wanted and time.monotonic() < deadline:
         on_progress(stored)
         time.sleep(_POLL_S)
     on_progress(stored)
@@ -193,18 +204,19 @@ def _stay(stage: Stage, talk: Console) -> None:
     }
     if stage.stand_in is not None:
         addresses["Stand-in model"] = f"{stage.stand_in.base_url} (its bill: {stage.stand_in.url}/stand-in/ledger)"
-    talk.print()
-    for label, value in addresses.items():
-        talk.print(f"[bold]{label:<27}[/bold]{value}", soft_wrap=True)
     url = "" if stage.insights_port == PORT else f" --url {insights}"
-    talk.print(f"\n  pf-monitor report{url}", soft_wrap=True)
-    talk.print(
-        f"  pf-monitor query{url} 'exceptions | project timestamp, type, outerMessage | take 10'", soft_wrap=True
-    )
     question = json.dumps({"question": "Is the Firefly 400 waterproof?"})
-    talk.print(f"  curl -s {stage.flow.url}/score -H 'content-type: application/json' -d '{question}'", soft_wrap=True)
-    talk.print("\n[dim]Ctrl-C stops it all.[/dim]")
     try:
+        talk.print()
+        for label, value in addresses.items():
+            talk.print(f"[bold]{label:<27}[/bold]{value}", soft_wrap=True)
+        for command in (
+            f"pf-monitor report{url}",
+            f"pf-monitor query{url} 'exceptions | project timestamp, type, outerMessage | take 10'",
+            f"curl -s {stage.flow.url}/score -H 'content-type: application/json' -d '{question}'",
+        ):
+            talk.print(f"\n  {command}", end="", soft_wrap=True)
+        talk.print("\n\n[dim]Ctrl-C stops it all.[/dim]")
         threading.Event().wait()
     except KeyboardInterrupt:
         talk.print("Stopped.")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pf_monitor.cli import app
 from pf_monitor.cli._local import fail, needs_local_extra
 from pf_monitor.cli._source import open_source, read_since
 from pf_monitor.local import PORT
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from pf_monitor.insights import QueryError, Table
 
 
-@app.command()
 def query(
     kql: Annotated[str, typer.Argument(metavar="KQL", help="The query; - reads it from standard input.")],
     *,

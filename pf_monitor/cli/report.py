@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
 from pf_monitor import queries
-from pf_monitor.cli import app
 from pf_monitor.cli._source import Source, open_source, read_since
 from pf_monitor.local import PORT
 
@@ -30,7 +29,6 @@ class Report(TypedDict):
     by_node: Sequence[Record]
 
 
-@app.command()
 def report(
     *,
     since: Annotated[str, typer.Option(help="How far back: 30m, 12h, 1d, 2w.")] = "1d",
@@ -128,7 +126,7 @@ def _percent(value: float | None) -> str:
 def _duration(milliseconds: float | None) -> str:
     if milliseconds is None:
         return "-"
-    return f"{milliseconds:,.0f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:,.1f} s"
+    return f"{milliseconds:.0f} ms" if milliseconds < 999.5 else f"{milliseconds / 1000:,.2f} s"
 
 
 def _cost(usd: float | None) -> str:
@@ -166,7 +164,10 @@ _NODE_COLUMNS = (
 )
 
 
-_SHOWN_WHEN_TELLING = {"estimated": lambda values: any(values), "flow": lambda values: len(set(values)) > 1}
+_SHOWN_WHEN_TELLING: Mapping[str, Callable[[list[Any]], bool]] = {
+    "estimated": any,
+    "flow": lambda values: len(set(values)) > 1,
+}
 """Columns that are left out when they say nothing, so that the rest has room, and when they do say something."""
 
 
@@ -175,17 +176,25 @@ def _print_table(title: str, columns: Sequence[Any], records: Sequence[Record], 
     from rich.table import Table
     from rich.text import Text
 
+    if not records:
+        console.print(f"[bold]{title}[/bold]  none\n", highlight=False)
+        return
     columns = [
         column
         for column in columns
         if column[1] not in _SHOWN_WHEN_TELLING or _SHOWN_WHEN_TELLING[column[1]]([one[column[1]] for one in records])
     ]
     table = Table(
-        title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     for header, _, show in columns:
         if show is _text:
-            table.add_column(header, overflow="fold")
+            table.add_column(header, overflow="fold", min_width=10)
         else:
             table.add_column(header, justify="right", no_wrap=True)
     for record in records:

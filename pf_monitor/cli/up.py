@@ -9,12 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pf_monitor.cli import app
 from pf_monitor.cli._local import default_directory, fail, needs_local_extra
 from pf_monitor.local import PORT, connection_string
 
 
-@app.command()
 def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port on 127.0.0.1; 0 takes a free one.")] = PORT,
     data: Annotated[
@@ -32,6 +30,7 @@ def up(
         from pf_monitor.insights import Store, StoreBusyError, StoreError
         from pf_monitor.insights.server import PortInUseError, bind, serve
 
+    os.umask(0o077)  # what is written from here on is its owner's alone
     console = Console()
     directory = data or default_directory()
     try:

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 from pf_monitor.demo.traffic import Answer
 
 Record = Mapping[str, Any]
+Bill = Mapping[str, Mapping[str, int]]
+
+_SIDES = ("prompt_tokens", "completion_tokens")
 
 
 class Check(NamedTuple):
@@ -57,27 +60,30 @@ def check_runs(answers: Sequence[Answer], runs: Sequence[Record]) -> Iterator[Ch
     )
 
 
-def check_tokens(
-    billed: Mapping[str, Mapping[str, int]], by_model: Sequence[Record], runs: Sequence[Record]
-) -> Iterator[Check]:
-    """Compare what the stand-in billed with what was recorded, by model and for all flow runs together.
+def check_flow_tokens(billed: Bill, runs: Sequence[Record]) -> Iterator[Check]:
+    """Compare what the stand-in billed with the sums that the flow runs carry.
+
+    Args:
+        billed: By model, `prompt_tokens` and `completion_tokens`.
+        runs: The rows of the query `flow_runs`.
+    """
+    for side in _SIDES:
+        total = sum(bill[side] for bill in billed.values())
+        yield Check(f"{_said(side)} of all flow runs, as billed", total, sum(run[side] or 0 for run in runs))
+
+
+def check_model_tokens(billed: Bill, by_model: Sequence[Record]) -> Iterator[Check]:
+    """Compare what the stand-in billed with what was recorded, by model.
 
     Args:
         billed: By model, `prompt_tokens` and `completion_tokens`.
         by_model: The rows of the query `by_model`.
-        runs: The rows of the query `flow_runs`.
     """
     recorded = {row["model"]: row for row in by_model}
-    for side in ("prompt_tokens", "completion_tokens"):
-        said = side.replace("_", " ")
-        for model in sorted(billed.keys() | recorded.keys()):
-            yield Check(
-                f"{said} of {model}, as billed",
-                billed.get(model, {}).get(side, 0),
-                recorded.get(model, {}).get(side, 0),
-            )
-        total = sum(bill[side] for bill in billed.values())
-        yield Check(f"{said} of all flow runs, as billed", total, sum(run[side] or 0 for run in runs))
+    for model in sorted(billed.keys() | recorded.keys()):
+        for side in _SIDES:
+            expected, found = (one.get(model, {}).get(side, 0) for one in (billed, recorded))
+            yield Check(f"{_said(side)} of {model}, as billed", expected, found)
 
 
 def check_contract(beyond: Sequence[Record]) -> Check:
@@ -100,3 +106,7 @@ def _is_of_caller(run: Record | None, answer: Answer) -> bool:
 
 def _has_exception(run: Record | None) -> bool:
     return run is not None and run["exception_rows"] > 0
+
+
+def _said(side: str) -> str:
+    return side.replace("_", " ")

@@ -9,6 +9,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from pf_monitor.demo.flow_server import FlowServer, serve_flow
 from pf_monitor.demo.sample_flows import sample_flow
 from pf_monitor.demo.traffic import failing_rules
@@ -32,12 +34,14 @@ class Stage:
         flow: The served flow.
         stand_in: The model; None where a real one is configured.
         data: The flow's questions.
+        is_shared: Whether others may send to the same Application Insights, because it is where they expect it.
     """
 
     insights_port: int
     flow: FlowServer
     stand_in: StandIn | None
     data: Path
+    is_shared: bool
 
 
 @contextmanager
@@ -63,8 +67,10 @@ def set_up(kept: Path | None) -> Iterator[Stage]:
             serve_flow(source, workspace, _environment(stand_in, workspace), _variables(port)) as flow,
         ):
             if stand_in is not None:
-                stand_in.script(*failing_rules())
-            yield Stage(port, flow, stand_in, source / "data.jsonl")
+                # Not by `stand_in.script`, which would ask a proxy where one is configured.
+                rules = {"rules": failing_rules()}
+                httpx.post(f"{stand_in.url}/stand-in/script", json=rules, trust_env=False).raise_for_status()
+            yield Stage(port, flow, stand_in, source / "data.jsonl", kept is not None)
 
 
 def real_model_is_configured(environment: Mapping[str, str]) -> bool:

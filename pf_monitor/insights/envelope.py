@@ -259,12 +259,13 @@ def _context(tags: Json) -> dict[str, object]:
 
 
 def _properties(properties: Json) -> dict[str, object]:
-    """The custom dimensions: scalars as they come, anything deeper as JSON text, as Azure has them."""
+    """The custom dimensions: scalars as they come, anything deeper as JSON text, as Azure has them; null is absent."""
     if properties is None:
         return {}
     return {
         key: orjson.dumps(value).decode() if isinstance(value, dict | list) else value
         for key, value in _object(properties, "properties").items()
+        if value is not None
     }
 
 

@@ -72,6 +72,7 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
     """
     if len(kql) > MAX_QUERY_LENGTH:
         raise QueryError(f"The query has {len(kql)} characters; at most {MAX_QUERY_LENGTH} are taken")
+    _check_comparisons(kql)
     try:
         query = lower(kql)
         tables = _tables(query, kql)
@@ -113,11 +114,28 @@ def _source(table: str, timespan: Timespan | None, properties: Sequence[Property
 
 def visualization(kql: str) -> str | None:
     """Return what a closing `render` operator asks for (`timechart`, ...), or None without one."""
-    match = _RENDER.search(kql)
+    match = _RENDER.search(_without_text(kql))
     return match[1] if match else None
 
 
 _RENDER = re.compile(r"\|\s*render\s+(\w+)[^|]*$")
+
+
+_TEXT = re.compile(r"""//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""")
+
+
+def _without_text(kql: str) -> str:
+    """A query with its comments and string literals blanked, every other character at its place."""
+    return _TEXT.sub(lambda match: " " * len(match[0]), kql)
+
+
+_ASSIGNMENT = re.compile(r"\|\s*(?:where|filter)\s+[\w.]+\s*(=)(?![=~])")
+
+
+def _check_comparisons(kql: str) -> None:
+    """Refuse `where name = 5`, of which the translator would make `where 5`, which is always true."""
+    if match := _ASSIGNMENT.search(_without_text(kql)):
+        raise QueryError("'=' does not compare: write '=='", *_line_and_pos(kql, match.start(1)))
 
 
 def _tables(query: ir.Query, kql: str) -> list[str]:
@@ -202,6 +220,8 @@ def _explain_syntax(error: KqlSyntaxError, kql: str) -> QueryError:
         if name not in _OPERATORS:
             return QueryError(f"'{name}' is not an operator{_suggestion(name, _OPERATORS)}", line, pos)
         return QueryError(f"What follows '{name}' is incomplete or wrong", line, pos)
+    if not rest.strip():
+        return QueryError("The query ends too early", line, pos)
     message = diagnostic.message.partition(" expecting ")[0]
     return QueryError(f"Syntax error: {message}", line, pos)
 
@@ -231,10 +251,12 @@ def _place(span: SourceSpan) -> tuple[int, int]:
 def _at(kql: str, name: str, message: str) -> QueryError:
     """An error at the first place where a name stands as a word of the query."""
     found = re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", kql)
-    if found is None:
-        return QueryError(message)
-    before = kql[: found.start()]
-    return QueryError(message, before.count("\n") + 1, found.start() - (before.rfind("\n") + 1))
+    return QueryError(message, *_line_and_pos(kql, found.start())) if found else QueryError(message)
+
+
+def _line_and_pos(kql: str, index: int) -> tuple[int, int]:
+    before = kql[:index]
+    return before.count("\n") + 1, index - (before.rfind("\n") + 1)
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:

@@ -35,6 +35,7 @@ def bind(port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise PortInUseError(f"Port {port} is taken") from error
+    listener.listen(socket.SOMAXCONN)  # from here on a connection waits to be answered rather than fails
     return listener
 
 
@@ -54,7 +55,6 @@ def running(directory: Path, port: int = 0) -> Iterator[int]:
     """
     with Store.open(directory) as store, bind(port) as listener:
         server = _server(store)
-        listener.listen(socket.SOMAXCONN)  # from here on a connection waits to be answered rather than fails
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:

@@ -7,7 +7,6 @@ was busy in one transaction.
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
@@ -60,7 +59,7 @@ class Store:
 
     @classmethod
     def open(cls, directory: Path, *, read_only: bool = False) -> Self:
-        """Open the store in a directory, which is made if need be, readable by its owner alone.
+        """Open the store in a directory, which is made if need be and closed to all but its owner.
 
         Raises:
             StoreBusyError: If another process has it open.
@@ -73,8 +72,7 @@ class Store:
             if not read_only:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 directory.chmod(0o700)
-            with _owner_only():
-                connection = duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
+            connection = duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
         except duckdb.IOException as error:
             if "lock" in str(error):
                 raise StoreBusyError(f"Another process has the store in {directory} open") from error
@@ -124,8 +122,8 @@ class Store:
             sql = translate(kql, timespan)
             try:
                 result = self._run(sql, limit, deadline)
-            except duckdb.Error:
-                if not sql.reads_properties:
+            except duckdb.Error as error:
+                if isinstance(error, duckdb.InterruptException) or not sql.reads_properties:
                     raise
                 # What stands around a property in the translated query may take JSON only.
                 result = self._run(translate(kql, timespan, by_property=False), limit, deadline)
@@ -139,16 +137,13 @@ class Store:
 
     def _run(self, sql: Sql, limit: int, deadline: float) -> Table:
         cursor = self._connection.cursor()
-        timer = threading.Timer(max(0, deadline - time.monotonic()), cursor.interrupt)
-        timer.daemon = True
         try:
             check_relations(cursor, sql.text)
-            timer.start()
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
-            cursor.execute(sql.text)
-            return read_result(cursor, limit)
+            with _interrupted_at(deadline, cursor):
+                cursor.execute("BEGIN TRANSACTION READ ONLY")
+                cursor.execute(sql.text)
+                return read_result(cursor, limit)
         finally:
-            timer.cancel()
             cursor.close()
 
     def close(self) -> None:
@@ -236,7 +231,7 @@ class _Writer:
         """Insert all that can be, halving what fails until the rows that the database refuses stand alone."""
         try:
             self._insert(rows)
-        except (duckdb.DataError, duckdb.InvalidInputException, orjson.JSONEncodeError) as error:
+        except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException, orjson.JSONEncodeError) as error:
             if len(rows) == 1:
                 return {offset: str(error).partition("\n")[0]}
             middle = len(rows) // 2
@@ -290,8 +285,33 @@ _CONFIG: Final[dict[str, str | int | float | list[str]]] = {
 def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     for table, columns in TABLES.items():
-        definitions = ", ".join(f'"{column.name}" {sql_type(column)}' for column in columns)
+        # What DuckDB cannot read as the column's type becomes null; without a time no query would find the row again.
+        definitions = ", ".join(
+            f'"{column.name}" {sql_type(column)}{" NOT NULL" if column.name == "timestamp" else ""}'
+            for column in columns
+        )
         connection.execute(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{table} ({definitions})")
+
+
+@contextmanager
+def _interrupted_at(deadline: float, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Interrupt what runs on a cursor, within, once a deadline of the monotonic clock has passed."""
+    done = threading.Event()
+
+    def watch() -> None:
+        # An interrupt that comes before a statement has begun is forgotten, so it is repeated.
+        wait = max(0.0, deadline - time.monotonic())
+        while not done.wait(wait):
+            cursor.interrupt()
+            wait = 0.05
+
+    watcher = threading.Thread(target=watch, name="pf-monitor-query-deadline", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _lock_down(connection: duckdb.DuckDBPyConnection) -> None:
@@ -299,13 +319,3 @@ def _lock_down(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-
-
-@contextmanager
-def _owner_only() -> Iterator[None]:
-    """Make files that only their owner can read, within."""
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)

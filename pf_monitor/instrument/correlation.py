@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 _MOST_DIMENSIONS = 64
+_MOST_CHARACTERS = 12_000
 _LONGEST_KEY = 150
 _LONGEST_VALUE = 8_192
 
@@ -109,4 +110,11 @@ def _dimension(value: object) -> str | None:
 
 
 def _bounded(correlation: dict[str, str]) -> dict[str, str]:
-    return dict(list(correlation.items())[:_MOST_DIMENSIONS])
+    """Leave out what would crowd the numbers and the content out of an item."""
+    kept: dict[str, str] = {}
+    left = _MOST_CHARACTERS
+    for key, value in correlation.items():
+        left -= len(key) + len(value)
+        if len(kept) < _MOST_DIMENSIONS and left >= 0:
+            kept[key] = value
+    return kept

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as context_api
 from opentelemetry import trace
 
-from pf_monitor import flowsettings, runtime
-from pf_monitor.instrument import columns, correlation, parentage
+from pf_monitor import notices, runtime
+from pf_monitor.flowfile.settings import display_name
+from pf_monitor.instrument import columns, correlation, parentage, served_feedback
 from pf_monitor.instrument.definition import ATTRIBUTE, Definition, define
 from pf_monitor.instrument.drivers import wrap
 from pf_monitor.model.kinds import Kind
@@ -271,6 +272,66 @@ def _recorded_prompty(prompty: Any, original: Callable[..., Any]) -> Callable[..
     return wrap(define(original, kind, str(prompty._name), mapping, takes_iterators=True))
 
 
+# Feedback, which promptflow would put into a span of its own.
+
+
+def hook_flask_feedback(module: ModuleType) -> None:
+    """Hook `/feedback` of the flask engine: `promptflow.core._serving.v1.app`."""
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def add_default_routes(app: Any) -> None:
+            original(app)
+            view = app.view_functions["feedback"]
+
+            @functools.wraps(view)
+            def feedback(*args: Any, **kwargs: Any) -> Any:
+                answer = view(*args, **kwargs)
+                request = sys.modules["flask"].request
+                _take_feedback(request.get_data(as_text=True), request.headers.get("traceparent"))
+                return answer
+
+            app.view_functions["feedback"] = feedback
+
+        return add_default_routes
+
+    _hook(module, "add_default_routes", make)
+
+
+def hook_fastapi_feedback(module: ModuleType) -> None:
+    """Hook `/feedback` of the fastapi engine: `promptflow.core._serving.v2.routers.feedback`."""
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def get_feedback_router(*args: Any, **kwargs: Any) -> Any:
+            router = original(*args, **kwargs)
+            for route in router.routes:
+                route.endpoint = route.dependant.call = _watched_feedback(route.endpoint)
+            return router
+
+        return get_feedback_router
+
+    _hook(module, "get_feedback_router", make)
+
+
+def _watched_feedback(endpoint: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(endpoint)
+    async def feedback(request: Any) -> Any:
+        answer = await endpoint(request)
+        body = await request.body()
+        _take_feedback(body.decode(errors="replace"), request.headers.get("traceparent"))
+        return answer
+
+    return feedback
+
+
+def _take_feedback(body: str, traceparent: str | None) -> None:
+    if runtime.off:
+        return
+    try:
+        served_feedback.take(body, traceparent)
+    except Exception as error:  # noqa: BLE001 - never into the server
+        notices.say_once("feedback", "pf_monitor could not record feedback: %r", error)
+
+
 # promptflow's own export.
 
 
@@ -356,7 +417,7 @@ def _display_name(executor: Any) -> str | None:
     folder, file = _folder(executor), getattr(executor, "_flow_file", None)
     if folder is None or not isinstance(file, (str, Path)):
         return None
-    return flowsettings.display_name(folder / file)
+    return display_name(folder / file)
 
 
 def _served_request_id() -> str | None:

@@ -88,6 +88,11 @@ def record_feedback(
     Example:
         >>> pf_monitor.record_feedback(True, comment="just what I needed", traceparent=header)
     """
+    send_feedback(score, comment, traceparent)
+
+
+def send_feedback(score: float | bool | None, comment: str | None, traceparent: str | None) -> None:
+    """Send feedback; without a score only the comment is told. See `record_feedback`."""
     recorder = None if runtime.off else runtime.recorder or runtime.decide()
     pipeline = runtime.pipeline()
     if recorder is None or pipeline is None:
@@ -103,9 +108,10 @@ def record_feedback(
         return
     attributes: dict[str, AttributeValue] = {
         names.EVALUATION_NAME: "user_feedback",
-        names.EVALUATION_SCORE: float(score),
         names.EVALUATOR: "user",
     }
+    if score is not None:
+        attributes[names.EVALUATION_SCORE] = float(score)
     if isinstance(score, bool):
         attributes[names.EVALUATION_LABEL] = "pass" if score else "fail"
     if comment and recorder.capture_content:

@@ -25,6 +25,8 @@ SESSION_ID: Final = "session.id"
 CONVERSATION_ID: Final = "gen_ai.conversation.id"
 USER_ID: Final = "enduser.id"
 """The exporter turns this attribute into the column `user_Id`; it does not become a custom dimension."""
+PSEUDONYMOUS_USER_ID: Final = "enduser.pseudo.id"
+"""The attribute that newer exporters turn into `user_Id`; the one that promptflow allows drops it."""
 
 # Content.
 QUESTION: Final = "question"
@@ -46,6 +48,10 @@ TOTAL_TOKENS: Final = "pf_monitor.usage.total_tokens"
 TOTAL_LLM_CALLS: Final = "pf_monitor.usage.llm_calls"
 COST_USD: Final = "pf_monitor.usage.cost_usd"
 USAGE_SOURCE: Final = "pf_monitor.usage.source"
+USAGE_METHOD: Final = "pf_monitor.usage.method"
+"""How an estimate was made: `tiktoken` or `characters`."""
+USAGE_MISSING: Final = "pf_monitor.usage.missing"
+"""What an estimate had to leave out, separated by commas."""
 
 # A model call.
 OPERATION_NAME: Final = "gen_ai.operation.name"

@@ -19,7 +19,8 @@ from pf_monitor.model import names
 from pf_monitor.model.kinds import Kind, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from types import FrameType, TracebackType
 
     from opentelemetry.util.types import Attributes, AttributeValue
 
@@ -29,6 +30,10 @@ _MOST_ATTRIBUTES = 128
 _MOST_EVENTS = 32
 _LONGEST_MESSAGE = 8_000
 _LONGEST_STACK = 32_000
+_MOST_CALLERS = 30
+_HEADLINE = "Traceback (most recent call last):\n"
+_WRAPPERS = ("pf_monitor.instrument.drivers", "pf_monitor.instrument.generators")
+"""Modules whose frames call the user's code: one of them is where a step begins."""
 
 _lock = threading.RLock()
 """Held while steps end and sums change: what a flow has sent is then what had been spent until it ended.
@@ -168,6 +173,7 @@ class Step(Span):
         "start_tick",
         "sums",
         "time_to_first_chunk_ns",
+        "unfinished",
         "usage",
         "within",
     )
@@ -216,6 +222,8 @@ class Step(Span):
         self.error_type: str | None = None
         self.duration_ns = 0
         self.time_to_first_chunk_ns: int | None = None
+        self.unfinished: Callable[[], None] | None = None
+        """What is left to do before the step can be sent, and need not be done on the user's path."""
         self.stands_for: object = None
         """A function beneath that this step records already."""
         self.recorded_errors: set[tuple[int, str]] = set()
@@ -377,11 +385,36 @@ def _message(error: BaseException) -> str:
 
 
 def _stack(error: BaseException) -> str:
-    """Format the stack from the user's code on: the frames of our own wrappers above it are nobody's business."""
+    """Format the stack of the user's code: from the step above to where the error was raised, without our wrappers."""
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith("pf_monitor."):
-        frames = frames.tb_next
     try:
-        return "".join(traceback.format_exception(type(error), error, frames))[-_LONGEST_STACK:]
+        callers = traceback.format_list(traceback.StackSummary.extract(_callers(frames))) if frames is not None else []
+        while frames is not None and _module(frames.tb_frame).startswith("pf_monitor."):
+            frames = frames.tb_next
+        lines = traceback.format_exception(type(error), error, frames)
+        if callers and lines[:1] == [_HEADLINE]:
+            lines[1:1] = callers
+        return "".join(lines)[-_LONGEST_STACK:]
     except Exception:  # noqa: BLE001 - formatting calls the user's code too
         return "<the stack cannot be formatted>"
+
+
+def _callers(frames: TracebackType) -> list[tuple[FrameType, int]]:
+    """Return the frames between the step above and the first frame of a traceback, which does not have them.
+
+    Without a step above there are none: what stands above a flow is a server, which nobody wants to read.
+    """
+    above: list[tuple[FrameType, int]] = []
+    frame = frames.tb_frame.f_back
+    while frame is not None and len(above) < _MOST_CALLERS:
+        module = _module(frame)
+        if module in _WRAPPERS:
+            return above[::-1]
+        if not module.startswith("pf_monitor."):
+            above.append((frame, frame.f_lineno))
+        frame = frame.f_back
+    return []
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import orjson
 
 from pf_monitor.model import names
@@ -44,9 +46,23 @@ def describe(item: Item) -> Item:
     return item
 
 
+def deployed_as(deployment: str | None) -> Callable[[Item], Item]:
+    """Return the processor that names the deployment, where it is known."""
+
+    def name_deployment(item: Item) -> Item:
+        if deployment is not None:
+            item.attributes[names.DEPLOYMENT] = deployment
+        return item
+
+    return name_deployment
+
+
 def correlate(item: Item) -> Item:
-    """Add the ids and custom dimensions of the request."""
-    item.attributes.update(item.step.correlation)
+    """Add the ids and custom dimensions of the request; none of them takes the place of what the contract names."""
+    for name, value in item.step.correlation.copy().items():  # the user's threads may still be writing
+        item.attributes.setdefault(name, value)
+    if (user := item.step.correlation.get(names.USER_ID)) is not None:
+        item.attributes[names.PSEUDONYMOUS_USER_ID] = user
     return item
 
 
@@ -78,7 +94,8 @@ def count(item: Item) -> Item:
 
 def own_facts(item: Item) -> Item:
     """Add what the step noted of itself, and what the user's code put on it."""
-    item.attributes.update(item.step.attributes)
+    for name, value in item.step.attributes.copy().items():
+        item.attributes.setdefault(name, value)
     item.content.update(item.step.content)
     if (address := item.attributes.get(names.SERVER_ADDRESS)) is not None:
         # The exporter drops `server.address`; under its older name it becomes the column `target`.
@@ -130,5 +147,6 @@ def _within(text: str, budget: int) -> str:
     return text[:low]
 
 
-PROCESSORS = (describe, count, correlate, own_facts, fit)
-"""The pipeline. Numbers come before ids, ids before content."""
+def processors(deployment: str | None = None) -> tuple[Callable[[Item], Item | None], ...]:
+    """Return the pipeline. Numbers come before ids, ids before content."""
+    return describe, count, deployed_as(deployment), correlate, own_facts, fit

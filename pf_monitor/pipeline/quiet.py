@@ -33,7 +33,14 @@ class _Hush(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if not getattr(_ours, "sending", False):
             return True
-        if record.levelno >= logging.WARNING:
+        if record.levelno >= logging.WARNING and "on-retryable" in record.getMessage():
+            notices.say_once(
+                "refused",
+                "pf_monitor: the endpoint refuses telemetry, which is lost: %.500s Is the connection string that of "
+                "your resource? `pf-monitor doctor` tells more.",
+                record.getMessage(),
+            )
+        elif record.levelno >= logging.WARNING:
             notices.say_once(
                 "export",
                 "pf_monitor cannot deliver telemetry at the moment: %.500s It is kept on disk and sent later. "

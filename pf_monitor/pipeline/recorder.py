@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from pf_monitor.model import names
 from pf_monitor.pipeline.item import CustomEvent
 from pf_monitor.pipeline.metrics import Metrics
-from pf_monitor.pipeline.processors import PROCESSORS
+from pf_monitor.pipeline.processors import processors
+from pf_monitor.pipeline.sampling import SAMPLE_RATE, WHOLE, RequestEnd, Sampler
 from pf_monitor.pipeline.spans import to_item, to_span
 from pf_monitor.pipeline.worker import DELAY_S, Worker
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from pf_monitor.model.step import Step
+    from pf_monitor.pipeline.sampling import Kept
     from pf_monitor.pipeline.sinks import Sink
     from pf_monitor.settings import Settings
 
@@ -46,12 +48,14 @@ class PipelineRecorder:
         self.capture_content = settings.capture_content
         self._settings = settings
         self._sink = sink
+        self._processors = processors(settings.deployment)
         self._resources: dict[str, Resource] = {}
         self._meter_provider: MeterProvider | None = None
         self._metrics: Metrics | None = None
         self._starting = threading.RLock()
         """Held while the instruments are made: the first steps of a server may end at the same time."""
-        self._worker: Worker[Step | CustomEvent] = Worker(self._deliver, delay_s)
+        self._sampler = Sampler.wanted(settings)
+        self._worker: Worker[Step | RequestEnd | CustomEvent] = Worker(self._deliver, delay_s)
         self._random = random.Random()  # noqa: S311 - ids, not secrets; own, so that a user's seed repeats none
 
     @classmethod
@@ -85,7 +89,10 @@ class PipelineRecorder:
         """Take a step that has just ended."""
         metrics = self._metrics or self._start_metrics(step)
         metrics.record(step)
+        is_root = step.parent is None
         self._worker.put(step)
+        if is_root and self._sampler is not None:
+            self._worker.put(RequestEnd(step))
 
     def record_event(self, name: str, attributes: Mapping[str, AttributeValue], about: SpanContext) -> None:
         """Take a custom event.
@@ -118,6 +125,8 @@ class PipelineRecorder:
             timeout: How long to wait at most, in seconds.
         """
         deadline = time.monotonic() + timeout
+        if self._sampler is not None:
+            self._worker.put(RequestEnd(None))
         self._worker.stop(timeout)
         if self._meter_provider is not None:
             self._meter_provider.shutdown(max(0.0, deadline - time.monotonic()) * 1e3)
@@ -125,19 +134,26 @@ class PipelineRecorder:
 
     # How it is sent.
 
-    def _deliver(self, batch: list[Step | CustomEvent]) -> None:
+    def _deliver(self, batch: list[Step | RequestEnd | CustomEvent]) -> None:
         events = [thing for thing in batch if isinstance(thing, CustomEvent)]
         steps = [thing for thing in batch if not isinstance(thing, CustomEvent)]
-        spans = [span for step in steps if (span := self._span(step)) is not None]
+        spans = [span for step, rate in self._sampled(steps) if (span := self._span(step, rate)) is not None]
         if spans:
             self._sink.send_spans(spans)
         if events:
             self._sink.send_events(events)
 
-    def _span(self, step: Step) -> ReadableSpan | None:
-        item = to_item(step, PROCESSORS)
+    def _sampled(self, steps: list[Step | RequestEnd]) -> list[Kept]:
+        if self._sampler is not None:
+            return self._sampler.take(steps)
+        return [(step, WHOLE) for step in steps if not isinstance(step, RequestEnd)]
+
+    def _span(self, step: Step, rate: float) -> ReadableSpan | None:
+        item = to_item(step, self._processors)
         if item is None:
             return None
+        if rate < WHOLE:
+            item.attributes[SAMPLE_RATE] = rate
         return to_span(item, self._resource(step.flow.name if step.flow is not None else ""))
 
     def _resource(self, flow: str) -> Resource:

@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Status, StatusCode
 
+from pf_monitor import notices
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Outcome
 from pf_monitor.pipeline.item import Item
@@ -27,6 +28,12 @@ def to_item(step: Step, processors: Iterable[Callable[[Item], Item | None]]) -> 
     Returns:
         The item as it shall be sent, or None when a processor dropped it.
     """
+    if (finish := step.unfinished) is not None:
+        step.unfinished = None
+        try:
+            finish()
+        except Exception as error:  # noqa: BLE001 - what there is of the step is sent
+            notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", error)
     item = Item(step)
     for process in processors:
         processed = process(item)

@@ -45,6 +45,11 @@ class Worker(Generic[T]):
         """Take something to be delivered; when the queue is full, it is dropped and counted."""
         if len(self._queue) >= QUEUE_LENGTH:
             self.dropped += 1
+            notices.say_once(
+                "queue-full",
+                "pf_monitor drops telemetry: more of it comes than can be sent. The flow is not held up. "
+                "Metrics stay exact.",
+            )
             return
         self._queue.append(thing)
         if len(self._queue) >= BATCH_LENGTH:

@@ -42,14 +42,10 @@ def _literal(value: str | int | float | datetime) -> str:
                 raise ValueError(f"{value} has no time zone")
             return f"datetime({value.astimezone(UTC).isoformat().replace('+00:00', 'Z')})"
         case str():
-            escaped = "".join(_escaped(character) for character in value)
-            return f'"{escaped}"'
+            return f'"{value.translate(_ESCAPES)}"'
         case int() | float():
             return repr(value)
 
 
-def _escaped(character: str) -> str:
-    """A character in a KQL string literal, in which a backslash escapes and a line may not end."""
-    if character in '"\\':
-        return f"\\{character}"
-    return character if character.isprintable() else f"\\u{ord(character):04x}"
+_ESCAPES = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+"""What a KQL string literal cannot hold as it is."""

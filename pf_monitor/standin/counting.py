@@ -1,30 +1,16 @@
-"""Tokens as OpenAI counts them: tiktoken's o200k_base, with ranks from an installed package instead of a download."""
+"""Tokens as OpenAI counts them: tiktoken's o200k_base, with ranks that are never downloaded."""
 
 from __future__ import annotations
 
-import base64
-import gzip
 from collections.abc import Iterable, Mapping
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-import tiktoken
 
-# The published split pattern of o200k_base. tiktoken has it too, but only inside a function that first downloads.
-_PATTERN = "|".join(
-    (
-        r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
-        r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
-        r"""\p{N}{1,3}""",
-        r""" ?[^\s\p{L}\p{N}]+[\r\n/]*""",
-        r"""\s*[\r\n]+""",
-        r"""\s+(?!\S)""",
-        r"""\s+""",
-    )
-)
+from pf_monitor.tokens import ranks
+
+if TYPE_CHECKING:
+    import tiktoken
 
 # https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
 _TOKENS_PER_MESSAGE = 3
@@ -32,19 +18,9 @@ _TOKENS_PER_NAME = 1
 _REPLY_PRIMER = 3
 
 
-@cache
 def encoding() -> tiktoken.Encoding:
-    """Return o200k_base, loaded once from the rank file that the `bpe-openai` package ships."""
-    ranks = {}
-    for line in gzip.decompress(_rank_file().read_bytes()).splitlines():
-        token, rank = line.split()
-        ranks[base64.b64decode(token)] = int(rank)
-    return tiktoken.Encoding(
-        "o200k_base",
-        pat_str=_PATTERN,
-        mergeable_ranks=ranks,
-        special_tokens={"<|endoftext|>": 199999, "<|endofprompt|>": 200018},
-    )
+    """Return o200k_base, loaded once from a rank file on this machine."""
+    return ranks.load("o200k_base")
 
 
 def count(text: str) -> int:
@@ -74,14 +50,6 @@ def count_chat(messages: Iterable[Mapping[str, Any]], tools: object = None) -> i
             if key == "name":
                 total += _TOKENS_PER_NAME
     return total + (_count_value(tools) if tools else 0)
-
-
-def _rank_file() -> Path:
-    # Found, not imported: the package parses every encoding that it has as soon as it is imported.
-    package = find_spec("bpe_openai")
-    if package is None or not package.submodule_search_locations:
-        raise ModuleNotFoundError("No module named 'bpe_openai'", name="bpe_openai")
-    return Path(package.submodule_search_locations[0], "data", "o200k_base.tiktoken.gz")
 
 
 def _count_value(value: object) -> int:

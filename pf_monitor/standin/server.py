@@ -58,13 +58,13 @@ class StandIn:
         Raises:
             ValueError: A rule says what no rule can; the message is the server's.
         """
-        response = httpx.post(f"{self.url}/stand-in/script", json={"rules": list(rules)})
+        response = httpx.post(f"{self.url}/stand-in/script", json={"rules": list(rules)}, trust_env=False)
         if response.is_error:
             raise ValueError(response.text)
 
     def reset(self) -> None:
         """Forget the bill and the rules."""
-        httpx.post(f"{self.url}/stand-in/reset").raise_for_status()
+        httpx.post(f"{self.url}/stand-in/reset", trust_env=False).raise_for_status()
 
     def stop(self) -> None:
         """Stop serving and free the port; a second call does nothing."""

@@ -62,6 +62,10 @@ class Monitor:
         for row in found:
             if row.get("customDimensions") is not None:
                 row["customDimensions"] = json.loads(row["customDimensions"])
+                # Newer exporters than promptflow allows move the session to a column, and name the logger.
+                if session := row.pop("session_Id", None):
+                    row["customDimensions"]["session.id"] = session
+                row["customDimensions"].pop("logger_name", None)
         return found
 
     def spans(self) -> dict[str, dict[str, Any]]:

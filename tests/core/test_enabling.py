@@ -111,3 +111,11 @@ def test_deployment_version_and_role(unmonitored, monkeypatch, tmp_path):
     )
     settings = runtime.current_settings()
     assert (settings.service_name, settings.service_version, settings.deployment) == ("shop", "1.2.3", "green")
+
+
+def test_the_key_that_azure_ml_sets_is_enough(unmonitored, monkeypatch):
+    monkeypatch.setenv("AML_APP_INSIGHTS_KEY", "00000000-0000-4000-8000-706600004319")
+    assert runtime.current_settings().connection_string == (
+        "InstrumentationKey=00000000-0000-4000-8000-706600004319;"
+        "IngestionEndpoint=https://dc.services.visualstudio.com/"
+    )

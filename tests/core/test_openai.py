@@ -170,6 +170,24 @@ def test_a_failed_call_is_an_error_and_raises_what_it_would(monitor, client, sta
     assert error["operation_ParentId"] == row["id"]
 
 
+def test_a_failed_call_shows_the_users_code_that_made_it(monitor, client, stand_in):
+    stand_in.script({"when_prompt_contains": "Larkspur", "then": {"fail": 429}})
+
+    @pf_monitor.flow
+    def flow(question):
+        return ask(question)
+
+    def ask(question):
+        return client.chat.completions.create(model="stand-in", messages=MESSAGES)
+
+    with pytest.raises(openai.RateLimitError):
+        flow("q")
+    [error] = monitor.rows("exceptions")
+    stack = str(error["details"])
+    assert stack.index("in flow") < stack.index("in ask") < stack.index("_base_client.py")
+    assert "drivers.py" not in stack
+
+
 def test_a_call_carries_what_joins_the_providers_log(monitor, client, stand_in):
     @pf_monitor.flow
     def flow(question):

@@ -46,16 +46,48 @@ def test_the_budget_is_what_the_text_takes_on_the_wire(character):
     assert CONTENT_BUDGET - 12 <= len(json.dumps(text)) - 2 <= CONTENT_BUDGET
 
 
-def test_numbers_and_ids_come_before_content(monitor):
+def test_numbers_come_before_ids_and_ids_before_content(unmonitored):
+    sent = []
+
+    class Sink:
+        send_spans = staticmethod(sent.extend)
+        send_events = staticmethod(sent.extend)
+
+        def metric_exporter(self):
+            return None
+
+        def shutdown(self):
+            pass
+
+    recorder = PipelineRecorder(Settings(enabled=True, deployment="blue"), Sink(), delay_s=3600)
+    runtime.use(recorder)
+
     @pf_monitor.flow
     def flow(question):
-        pf_monitor.set_correlation(session="s")
+        pf_monitor.set_correlation(session="s", **{"pf_monitor.kind": "mine", "tenant": "t"})
         return "answer"
 
     flow("q")
-    monitor.recorder.flush(5)
-    [row] = monitor.rows("requests")
-    assert row["customDimensions"]["session.id"] == "s"
+    recorder.flush(5)
+    [span] = sent
+    assert list(span.attributes) == [
+        "pf_monitor.kind",
+        "pf_monitor.flow",
+        "pf_monitor.outcome",
+        "pf_monitor.usage.input_tokens",
+        "pf_monitor.usage.output_tokens",
+        "pf_monitor.usage.total_tokens",
+        "pf_monitor.usage.llm_calls",
+        "pf_monitor.deployment",
+        "pf_monitor.request_id",
+        "session.id",
+        "tenant",
+        "gen_ai.operation.name",
+        "question",
+        "answer",
+    ]
+    assert span.attributes["pf_monitor.kind"] == "flow"
+    assert span.attributes["pf_monitor.deployment"] == "blue"
 
 
 def test_an_endpoint_that_is_away_loses_nothing_and_is_mentioned_once(unmonitored, tmp_path, monkeypatch, caplog):

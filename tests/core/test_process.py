@@ -46,14 +46,15 @@ def questions(monitor):
         ("flow('end')\nsys.exit(3)", 3),
         ("flow('end')\nraise ValueError('x')", 1),
         ("flow('end')\nos.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
-        # 1 rather than -SIGINT: the exporter's serialiser calls eval, which makes CPython forget the interrupt.
-        ("flow('end')\nos.kill(os.getpid(), signal.SIGINT)", 1),
+        ("flow('end')\nos.kill(os.getpid(), signal.SIGINT)", -signal.SIGINT),
     ],
     ids=["normal", "sys.exit", "exception", "SIGTERM", "SIGINT"],
 )
 def test_an_end_loses_nothing(monitor, code, status):
     finished = run(code, monitor.port)
-    assert finished.returncode == status, finished.stderr
+    # The serialiser of exporters before 1.0.0b58 calls eval, which makes CPython forget an interrupt: 1 then.
+    allowed = {status, 1} if status == -signal.SIGINT else {status}
+    assert finished.returncode in allowed, finished.stderr
     assert questions(monitor) == {"end": 1}
 
 

@@ -33,7 +33,17 @@ def chat(question, chat_history=()):
 
 def told(row):
     """Leave out what differs from machine to machine, and what is empty."""
-    changing = {"client_Model", "cloud_RoleInstance", "sdkVersion", "itemId", "iKey", "appId", "client_OS", "appName"}
+    changing = {
+        "user_AuthenticatedId",
+        "client_Model",
+        "cloud_RoleInstance",
+        "sdkVersion",
+        "itemId",
+        "iKey",
+        "appId",
+        "client_OS",
+        "appName",
+    }
     return {name: value for name, value in row.items() if name not in changing and value not in (None, "", "{}")}
 
 

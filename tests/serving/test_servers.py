@@ -84,3 +84,22 @@ def test_one_operation_id_selects_everything(lab):
     [received] = lab.stand_in.ledger()["requests"]
     assert received["traceparent"] == f"00-{operation}-{by_name['chat stand-in']['id']}-01"
     assert received["x_client_request_id"] == "request-20"
+
+
+@pytest.mark.parametrize("server", ["flask", "fastapi"])
+def test_feedback_arrives_beside_the_flow_run_that_it_judges(lab, server):
+    folder = lab.flow("rag-chat")
+    with lab.promptflow(folder, server, lab.environment()) as url:
+        assert ask(url, 20).status_code == 200
+        headers = {"traceparent": f"00-{21:032x}-{21:016x}-01"}
+        body = {"score": 4, "comment": "helpful"}
+        assert httpx.post(url + "/feedback", json=body, headers=headers, timeout=30).status_code == 200
+    [event] = lab.rows("customEvents")
+    assert (event["name"], event["operation_Id"]) == ("gen_ai.evaluation.result", f"{21:032x}")
+    assert event["customDimensions"] == {
+        "gen_ai.evaluation.name": "user_feedback",
+        "gen_ai.evaluation.score.value": "4.0",
+        "gen_ai.evaluation.explanation": "helpful",
+        "pf_monitor.evaluator": "user",
+    }
+    lab.assert_nothing_else(events=1)

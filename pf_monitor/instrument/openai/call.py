@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from opentelemetry import trace
 
+from pf_monitor import notices
 from pf_monitor.instrument import content, watch
+from pf_monitor.instrument.openai import asking
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Outcome
 from pf_monitor.tokens.prices import cost_usd
@@ -15,9 +19,42 @@ from pf_monitor.tokens.prices import cost_usd
 if TYPE_CHECKING:
     from pf_monitor.instrument.openai.operations import Exchange
     from pf_monitor.model.step import Recorder
+    from pf_monitor.tokens.usage import Usage
 
 _AZURE_HOSTS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".azure-api.net")
 _DEFAULT_PORTS = (None, 80, 443)
+
+_MOST_WAITING = 32_000_000
+"""Bytes of streamed answers that may wait to be put together."""
+
+_waiting = 0
+_waiting_lock = threading.Lock()
+
+
+class Attempt:
+    """One way to send a request.
+
+    Args:
+        options: The client's options.
+        is_refusal: Tells of an error whether it means that the request may be sent in another way; None if it never
+            does.
+
+    Attributes:
+        refused: Whether it was such an error that came back; it has been swallowed then.
+    """
+
+    def __init__(self, options: Any, is_refusal: Callable[[Exception], bool] | None) -> None:
+        self.options = options
+        self.refused = False
+        self._is_refusal = is_refusal
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
+        if isinstance(error, Exception) and self._is_refusal is not None:
+            self.refused = self._is_refusal(error)
+        return self.refused
 
 
 class Call:
@@ -32,6 +69,8 @@ class Call:
 
     def __init__(self, recorder: Recorder, exchange: Exchange, base_url: str, *, is_azure: bool) -> None:
         self.exchange = exchange
+        self.asked_for_usage = False
+        self._base_url = base_url
         address = urlsplit(base_url)
         host = address.hostname or ""
         self._provider = "azure.ai.openai" if is_azure or host.endswith(_AZURE_HOSTS) else "openai"
@@ -49,6 +88,22 @@ class Call:
         if recorder.capture_content:
             self._keep(exchange.input_content())
 
+    def attempts(self, options: Any) -> Iterator[Attempt]:
+        """Give the ways to send the request: with the usage asked for where it has to be, then as the caller wrote it.
+
+        Args:
+            options: The client's options of the request.
+        """
+        options = self._with_headers(options)
+        self.asked_for_usage = asking.shall_ask(self.exchange, self._base_url, options.json_data)
+        if self.asked_for_usage:
+            attempt = Attempt(asking.with_usage(options), lambda e: asking.refuses(e, self.exchange, self._base_url))
+            yield attempt
+            if not attempt.refused:
+                return
+            self.asked_for_usage = False
+        yield Attempt(options, None)
+
     @property
     def headers(self) -> dict[str, str]:
         """What the request carries so that the provider's own logs can be joined.
@@ -64,10 +119,45 @@ class Call:
             "x-ms-client-request-id": printable[:512],
         }
 
+    def _with_headers(self, options: Any) -> Any:
+        """Return the request's options with the headers that join it; what the user set stays."""
+        given = options.headers if isinstance(options.headers, Mapping) else {}
+        ours = self.headers
+        if asking.is_read_raw(options):
+            ours["Accept-Encoding"] = "identity"  # the bytes are watched on their way
+        theirs = {name.lower() for name in given}
+        more = {name: value for name, value in ours.items() if name.lower() not in theirs}
+        return options.model_copy(update={"headers": {**given, **more}})
+
     def answered(self, response: Any) -> None:
         """End the call with a whole answer."""
         self.exchange.take_response(response)
         self.end(Outcome.OK)
+
+    def answer_later(self, read: Callable[[Exchange], None], size: int) -> None:
+        """Put the answer together in the pipeline, away from the caller's path.
+
+        Args:
+            read: Gives all of the answer to an exchange.
+            size: How many bytes wait for that; with too many waiting already, it is done at once.
+        """
+        global _waiting  # noqa: PLW0603 - one bound for the process
+        whole = type(self.exchange)(self.exchange.request)
+
+        def put_together() -> None:
+            global _waiting  # noqa: PLW0603
+            with _waiting_lock:
+                _waiting -= size
+            read(whole)
+            self._keep_answer(whole)
+
+        with _waiting_lock:
+            _waiting += size
+            too_many = _waiting > _MOST_WAITING
+        if too_many:
+            put_together()
+        else:
+            self.step.unfinished = put_together
 
     def first_chunk(self) -> None:
         """Note that the stream has begun to give something."""
@@ -91,13 +181,33 @@ class Call:
             step.attributes[names.RESPONSE_MODEL] = exchange.model
         if exchange.response_id is not None:
             step.attributes[names.RESPONSE_ID] = exchange.response_id
+        if step.unfinished is None:
+            self._keep_answer(exchange)
+        usage = exchange.usage or self._estimated()
+        step.spend(usage, cost_usd(self._provider, model, usage) if usage is not None else None)
+        step.finish(outcome)
+
+    def _estimated(self) -> Usage | None:
+        """Count what the provider did not; a call that was not answered at all has cost nothing."""
+        exchange, attributes = self.exchange, self.step.attributes
+        if exchange.model is None and exchange.response_id is None:
+            return None
+        try:
+            estimate = exchange.estimate()
+        except Exception as error:  # noqa: BLE001 - the request's body may hold anything
+            notices.say_once("estimate", "pf_monitor could not estimate the tokens of a call: %r", error)
+            return None
+        attributes[names.USAGE_METHOD] = estimate.method.value
+        if estimate.missing:
+            attributes[names.USAGE_MISSING] = ",".join(estimate.missing)
+        return estimate.usage
+
+    def _keep_answer(self, exchange: Exchange) -> None:
+        step = self.step
         if exchange.finish_reasons:
             step.attributes[names.RESPONSE_FINISH_REASONS] = content.to_json(exchange.finish_reasons).text
         if step.recorder.capture_content:
             self._keep(exchange.output_content())
-        usage = exchange.usage
-        step.spend(usage, cost_usd(self._provider, model, usage) if usage is not None else None)
-        step.finish(outcome)
 
     def _keep(self, parts: dict[str, Any]) -> None:
         for name, value in parts.items():

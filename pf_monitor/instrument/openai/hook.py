@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pf_monitor import notices, runtime
 from pf_monitor.instrument.openai.call import Call
 from pf_monitor.instrument.openai.operations import exchange_for
-from pf_monitor.instrument.openai.streams import watch_async_stream, watch_stream
+from pf_monitor.instrument.openai.streams import Recording, watch
 from pf_monitor.instrument.parentage import attach, detach
 from pf_monitor.model.kinds import Outcome
 
@@ -42,16 +42,15 @@ def _sync(request: Any, azure: tuple[type, ...]) -> Any:
             return request(client, cast_to, options, *args, **kwargs)
         token = attach(call.context)
         try:
-            answer = request(client, cast_to, _with_headers(options, call), *args, **kwargs)
+            for attempt in call.attempts(options):
+                with attempt:
+                    answer = request(client, cast_to, attempt.options, *args, **kwargs)
         except BaseException as error:
             call.failed(error)
             raise
         finally:
             detach(token)
-        if kwargs.get("stream") and _is_stream(answer):
-            watch_stream(call, answer)
-        else:
-            _answered(call, answer)
+        _answered(call, answer)
         return answer
 
     setattr(watched, _MARK, True)
@@ -66,16 +65,15 @@ def _async(request: Any, azure: tuple[type, ...]) -> Any:
             return await request(client, cast_to, options, *args, **kwargs)
         token = attach(call.context)
         try:
-            answer = await request(client, cast_to, _with_headers(options, call), *args, **kwargs)
+            for attempt in call.attempts(options):
+                with attempt:
+                    answer = await request(client, cast_to, attempt.options, *args, **kwargs)
         except BaseException as error:
             call.failed(error)
             raise
         finally:
             detach(token)
-        if kwargs.get("stream") and _is_stream(answer):
-            watch_async_stream(call, answer)
-        else:
-            _answered(call, answer)
+        _answered(call, answer)
         return answer
 
     setattr(watched, _MARK, True)
@@ -97,25 +95,17 @@ def _open(client: Any, options: Any, azure: tuple[type, ...]) -> Call | None:
         return None
 
 
-def _with_headers(options: Any, call: Call) -> Any:
-    """Return the request's options with the headers that join it; what the user set stays."""
-    given = options.headers if isinstance(options.headers, dict) else {}
-    theirs = {name.lower() for name in given}
-    ours = {name: value for name, value in call.headers.items() if name.lower() not in theirs}
-    return options.model_copy(update={"headers": {**given, **ours}})
-
-
-def _is_stream(answer: Any) -> bool:
-    return hasattr(answer, "_iterator")
-
-
 def _answered(call: Call, answer: Any) -> None:
-    """End a call that was answered at once. A raw response is read only if its body is there already."""
+    """End a call that was answered whole, or watch an answer that is still to be read."""
     try:
-        response = getattr(answer, "http_response", None)
-        if response is not None:
-            answer = response.json() if getattr(response, "is_closed", False) else None
-        call.answered(answer)
+        response = getattr(answer, "http_response", None) or getattr(answer, "response", None)
+        if response is None or not hasattr(response, "is_stream_consumed"):
+            call.answered(answer)
+        elif response.is_stream_consumed or response.is_closed:
+            call.answered(response.json())
+        else:
+            is_stream = call.exchange.request.get("stream") is True
+            watch(response, Recording(call, is_stream=is_stream, hides_usage=call.asked_for_usage))
     except Exception as error:  # noqa: BLE001 - never into the caller
         notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", error)
         call.end(Outcome.OK)

@@ -14,7 +14,16 @@ from typing_extensions import override
 
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Kind
-from pf_monitor.tokens.usage import Usage, read_usage
+from pf_monitor.tokens.estimate import (
+    Answer,
+    Estimate,
+    estimate_chat,
+    estimate_completion,
+    estimate_embeddings,
+    estimate_responses,
+)
+from pf_monitor.tokens.functions import FunctionCall
+from pf_monitor.tokens.usage import Usage, read_usage, updated
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
@@ -44,6 +53,8 @@ class Exchange(ABC):
 
     kind: ClassVar[Kind] = Kind.LLM
     operation: ClassVar[str] = "chat"
+    can_ask_for_usage: ClassVar[bool] = False
+    """Whether a stream tells its usage only when `stream_options` ask for it."""
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         self.request = request
@@ -80,6 +91,13 @@ class Exchange(ABC):
         """Return what the model has answered so far, likewise."""
 
     @abstractmethod
+    def estimate(self) -> Estimate:
+        """Count the tokens of what was asked and what has been answered so far, for when the provider does not.
+
+        Takes about 0.1 ms for each 1,000 tokens; never waits for anything.
+        """
+
+    @abstractmethod
     def take_response(self, response: Any) -> None:
         """Take a whole answer."""
 
@@ -87,15 +105,18 @@ class Exchange(ABC):
     def take_chunk(self, chunk: Any) -> None:
         """Take a piece of a streamed answer."""
 
-    def _take_header(self, answer: Any) -> None:
-        """Take what every answer and every chunk may carry."""
+    def take_header(self, answer: Any) -> None:
+        """Take what every answer and every chunk may carry: model, id and usage."""
         self.model = _text(_get(answer, "model")) or self.model
         self.response_id = _text(_get(answer, "id")) or self.response_id
-        self.usage = read_usage(_get(answer, "usage")) or self.usage
+        if (usage := _get(answer, "usage")) is not None:
+            self.usage = updated(self.usage, read_usage(usage))
 
 
 class Chat(Exchange):
     """`/chat/completions`."""
+
+    can_ask_for_usage = True
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         super().__init__(request)
@@ -113,16 +134,22 @@ class Chat(Exchange):
         return {names.OUTPUT_MESSAGES: [self._choices[index].as_message() for index in sorted(self._choices)]}
 
     @override
+    def estimate(self) -> Estimate:
+        return estimate_chat(self.request, _answers(self._choices), self.model or "")
+
+    @override
     def take_response(self, response: Any) -> None:
-        self._take_header(response)
+        self.take_header(response)
         for position, choice in enumerate(_list(_get(response, "choices"))):
             self._take_choice(choice, _get(choice, "message"), position)
 
     @override
     def take_chunk(self, chunk: Any) -> None:
-        self._take_header(chunk)
+        self.take_header(chunk)
         for choice in _list(_get(chunk, "choices")):
             self._take_choice(choice, _get(choice, "delta"), 0)
+        if self.finish_reasons and self.usage is None:
+            self.usage = read_usage(_get(chunk, "x_groq"))  # where Groq puts it, on the last chunk
 
     def _take_choice(self, choice: Any, message: Any, position: int) -> None:
         index = _get(choice, "index")
@@ -137,6 +164,7 @@ class Completion(Exchange):
     """`/completions`."""
 
     operation = "text_completion"
+    can_ask_for_usage = True
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         super().__init__(request)
@@ -153,8 +181,12 @@ class Completion(Exchange):
         return {names.OUTPUT_MESSAGES: [self._choices[index].as_message() for index in sorted(self._choices)]}
 
     @override
+    def estimate(self) -> Estimate:
+        return estimate_completion(self.request, _answers(self._choices), self.model or "")
+
+    @override
     def take_response(self, response: Any) -> None:
-        self._take_header(response)
+        self.take_header(response)
         for choice in _list(_get(response, "choices")):
             index = _get(choice, "index")
             kept = self._choices.setdefault(index if isinstance(index, int) else 0, _Message())
@@ -183,8 +215,12 @@ class Embeddings(Exchange):
         return {}
 
     @override
+    def estimate(self) -> Estimate:
+        return estimate_embeddings(self.request, self.model or "")
+
+    @override
     def take_response(self, response: Any) -> None:
-        self._take_header(response)
+        self.take_header(response)
 
     @override
     def take_chunk(self, chunk: Any) -> None:
@@ -198,6 +234,10 @@ class Responses(Exchange):
         super().__init__(request)
         self._output: list[Any] = []
         self._text: dict[tuple[Any, Any], list[str]] = {}
+
+    @override
+    def take_header(self, answer: Any) -> None:
+        super().take_header(_get(answer, "response") or answer)
 
     @override
     def input_content(self) -> dict[str, Any]:
@@ -220,8 +260,27 @@ class Responses(Exchange):
         }
 
     @override
+    def estimate(self) -> Estimate:
+        return estimate_responses(self.request, self._answers(), self.model or "")
+
+    def _answers(self) -> list[Answer]:
+        if not self._output:
+            return [Answer("".join(pieces)) for pieces in self._text.values()]
+        answers = [
+            Answer("".join(_text(_get(part, "text")) for part in _list(_get(item, "content"))))
+            for item in self._output
+            if _get(item, "type") == "message"
+        ]
+        calls = tuple(
+            FunctionCall(_text(_get(item, "name")), _text(_get(item, "arguments")))
+            for item in self._output
+            if _get(item, "type") == "function_call"
+        )
+        return [*answers, Answer(calls=calls)] if calls else answers
+
+    @override
     def take_response(self, response: Any) -> None:
-        self._take_header(response)
+        self.take_header(response)
         self._output = _list(_get(response, "output"))
         if status := _text(_get(response, "status")):
             self.finish_reasons = [status]
@@ -258,6 +317,10 @@ class _Message:
             kept["name"] = _text(_get(function, "name")) or kept["name"]
             kept["arguments"].append(_text(_get(function, "arguments")))
 
+    def as_answer(self) -> Answer:
+        calls = [FunctionCall(call["name"], "".join(call["arguments"])) for call in self.tool_calls.values()]
+        return Answer("".join(self.text), tuple(calls))
+
     def as_message(self) -> dict[str, Any]:
         parts: list[Any] = [_part("".join(self.text))] if self.text else []
         parts += [_tool_call(c["id"], c["name"], "".join(c["arguments"])) for c in self.tool_calls.values()]
@@ -265,6 +328,10 @@ class _Message:
         if self.finish_reason is not None:
             message["finish_reason"] = self.finish_reason
         return message
+
+
+def _answers(choices: Mapping[int, _Message]) -> list[Answer]:
+    return [choice.as_answer() for choice in choices.values()]
 
 
 _ENDPOINTS: dict[str, type[Exchange]] = {

@@ -1,92 +1,239 @@
-"""Watch a streamed answer while the caller reads it, without becoming visible to the caller.
+"""Watch an answer on its way from the socket to the caller, who reads it in whatever way the client offers.
 
-The caller keeps the client's own stream object. Only the iterator inside it is replaced, and its `close`.
+A streamed answer, or one that the caller reads raw, is watched as bytes: below the client's own decoding, so that
+`Stream`, `.stream()` helpers, `with_raw_response` and `with_streaming_response` are all the same. On the caller's path
+almost nothing is done: bytes are passed on and kept; only when they have all come is the answer put together.
+
+Where the provider was asked for a usage chunk that the caller did not ask for, that chunk is taken out again.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from pf_monitor import notices
 from pf_monitor.model.kinds import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-
     from pf_monitor.instrument.openai.call import Call
+    from pf_monitor.instrument.openai.operations import Exchange
+
+_MOST_BYTES = 4_000_000
+"""Kept of one answer; beyond, only what may hold the usage is looked at."""
+
+_LATE_EVENTS = 8
+"""How many events from the end the usage is looked for in."""
+
+_NO_USAGE = b',"usage":null'
 
 
-def watch_stream(call: Call, stream: Any) -> None:
-    """Watch an `openai.Stream`, or end the call here when it is something else."""
-    inner = getattr(stream, "_iterator", None)
-    if inner is None:
-        _say_unknown(stream)
-        call.end(Outcome.OK)
-        return
-    stream._iterator = _watched(call, inner)
-    close = stream.close
+class Recording:
+    """The bytes of one answer.
 
-    def close_and_end() -> None:
+    Args:
+        call: Whose answer it is.
+        is_stream: Whether it comes as server-sent events; else it is one JSON document.
+        hides_usage: Whether the caller shall not see the usage chunk.
+    """
+
+    def __init__(self, call: Call, *, is_stream: bool, hides_usage: bool) -> None:
+        self._call = call
+        self._is_stream = is_stream
+        self._hides_usage = hides_usage
+        self._kept: list[bytes] = []
+        self._size = 0
+        self._rest = b""
+        self._complete = False
+
+    def take(self, data: bytes) -> bytes:
+        """Take bytes from the socket, and return those that the caller shall see."""
+        if not self._size:
+            self._call.first_chunk()
+        if self._size < _MOST_BYTES or b'"usage"' in data:
+            self._kept.append(data)
+            self._size += len(data)
+        if b"[DONE]" in data or b"response.completed" in data:
+            self._complete = True
+        if not self._hides_usage:
+            return data
+        if not self._rest and data.endswith(b"\n\n"):  # whole events, as they mostly come
+            plain = data.replace(_NO_USAGE, b"")
+            if b'"usage"' not in plain:
+                return plain
+        return self._without_usage(data)
+
+    def rest(self) -> bytes:
+        """Return what was held back because its event was not complete; at the end of the stream."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+    def end(self, error: BaseException | None = None, *, exhausted: bool = False) -> None:
+        """End the call: whole, failed, or left before the end. Further calls are ignored."""
+        call = self._call
+        if call.step.ended:
+            return
+        answer = b"".join(self._kept)
+        self._kept.clear()
         try:
-            close()
-        finally:
-            call.end(Outcome.ABANDONED)
+            self._read(answer)
+        except Exception as problem:  # noqa: BLE001 - never into the caller
+            notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", problem)
+        if error is not None and not self._complete:
+            call.failed(error)
+        else:
+            call.end(Outcome.OK if exhausted or self._complete else Outcome.ABANDONED)
 
-    stream.close = close_and_end
+    def _read(self, answer: bytes) -> None:
+        exchange = self._call.exchange
+        if not self._is_stream:
+            if answer:
+                exchange.take_response(orjson.loads(answer))
+            return
+        events = answer.replace(b"\r\n", b"\n").split(b"\n\n")
+        late = [event for event in events[-_LATE_EVENTS:] if b'"usage"' in event]
+        for event in (*events[:1], *late):
+            if (data := _data(event)) is not None:
+                exchange.take_header(data)
+        if exchange.usage is None:
+            _read_all(events, exchange)  # to estimate it, everything has to be looked at now
+        else:
+            self._call.answer_later(lambda whole: _read_all(events, whole), len(answer))
+
+    def _without_usage(self, data: bytes) -> bytes:
+        """Return the complete events so far, without the usage that the caller did not ask for."""
+        data = self._rest + data
+        cut = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
+        if cut < 4:  # not one event is complete
+            self._rest = data
+            return b""
+        self._rest = data[cut:]
+        ready = data[:cut]
+        if b'"usage"' not in ready:
+            return ready
+        separator = b"\r\n\r\n" if b"\r\n\r\n" in ready else b"\n\n"
+        return separator.join(shown for event in ready.split(separator) if (shown := _without_usage(event)) is not None)
 
 
-def watch_async_stream(call: Call, stream: Any) -> None:
-    """Watch an `openai.AsyncStream`, or end the call here when it is something else."""
-    inner = getattr(stream, "_iterator", None)
-    if inner is None:
-        _say_unknown(stream)
-        call.end(Outcome.OK)
-        return
-    stream._iterator = _watched_async(call, inner)
-    close: Callable[[], Any] = stream.close
-
-    async def close_and_end() -> None:
-        try:
-            await close()
-        finally:
-            call.end(Outcome.ABANDONED)
-
-    stream.close = close_and_end
+def _read_all(events: list[bytes], exchange: Exchange) -> None:
+    for event in events:
+        if (data := _data(event)) is not None:
+            exchange.take_chunk(data)
 
 
-def _watched(call: Call, chunks: Iterator[Any]) -> Iterator[Any]:
+def _without_usage(event: bytes) -> bytes | None:
+    """Return an event as it would have been without `include_usage`; None for one that would not have been."""
+    plain = event.replace(_NO_USAGE, b"").replace(b', "usage": null', b"")
+    if b'"usage"' not in plain:
+        return plain
+    chunk = _data(plain)
+    if not isinstance(chunk, dict) or "usage" not in chunk:
+        return plain
+    if not chunk.get("choices"):
+        return None if chunk["usage"] is not None else plain
+    del chunk["usage"]
+    return b"data: " + orjson.dumps(chunk)
+
+
+def _data(event: bytes) -> Any:
+    """Return the JSON of a server-sent event, or None when it has none."""
+    lines = [line[5:].lstrip() for line in event.splitlines() if line.startswith(b"data:")]
+    data = b"\n".join(lines)
+    if not data.startswith(b"{"):
+        return None
     try:
-        for chunk in chunks:
-            _take(call, chunk)
-            yield chunk
-    except BaseException as error:
-        call.failed(error)
-        raise
-    call.end(Outcome.OK)
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
 
 
-async def _watched_async(call: Call, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    try:
-        async for chunk in chunks:
-            _take(call, chunk)
-            yield chunk
-    except BaseException as error:
-        call.failed(error)
-        raise
-    call.end(Outcome.OK)
+def watch(response: Any, recording: Recording) -> None:
+    """Put a recording between an HTTP response's socket and whoever reads it.
+
+    Args:
+        response: A response of httpx (or httpx2, which newer clients use) that has not been read.
+        recording: Takes the bytes.
+    """
+    httpx = sys.modules[type(response).__module__.partition(".")[0]]
+    stream = response.stream
+    is_sync = hasattr(stream, "__iter__")
+    make = _watched_stream(httpx.SyncByteStream) if is_sync else _watched_async_stream(httpx.AsyncByteStream)
+    response.stream = make(stream, recording)
 
 
-def _take(call: Call, chunk: Any) -> None:
-    try:
-        call.first_chunk()
-        call.exchange.take_chunk(chunk)
-    except Exception as error:  # noqa: BLE001 - never into the caller
-        notices.say_once("openai-chunk", "pf_monitor could not read a streamed chunk: %r", error)
+@cache
+def _watched_stream(base: Any) -> Callable[[Any, Recording], Any]:
+    """Return the class of watched streams for one edition of httpx, which insists on its own base class."""
+
+    class WatchedStream(base):  # type: ignore[misc]
+        def __init__(self, stream: Any, recording: Recording) -> None:
+            self._stream = stream
+            self._recording = recording
+
+        def __iter__(self) -> Iterator[bytes]:
+            recording = self._recording
+            try:
+                for data in self._stream:
+                    if shown := recording.take(data):
+                        yield shown
+                if rest := recording.rest():
+                    yield rest
+            except GeneratorExit:
+                recording.end()
+                raise
+            except BaseException as error:
+                recording.end(error)
+                raise
+            recording.end(exhausted=True)
+
+        def close(self) -> None:
+            try:
+                self._stream.close()
+            finally:
+                self._recording.end()
+
+        def __del__(self) -> None:
+            self._recording.end()
+
+    return WatchedStream
 
 
-def _say_unknown(stream: Any) -> None:
-    notices.say_once(
-        "openai-stream",
-        "pf_monitor does not know the inside of this openai version's %s; tokens of its streams are missing.",
-        type(stream).__name__,
-    )
+@cache
+def _watched_async_stream(base: Any) -> Callable[[Any, Recording], Any]:
+    """Return the asynchronous twin of `_watched_stream`."""
+
+    class WatchedAsyncStream(base):  # type: ignore[misc]
+        def __init__(self, stream: Any, recording: Recording) -> None:
+            self._stream = stream
+            self._recording = recording
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            recording = self._recording
+            try:
+                async for data in self._stream:
+                    if shown := recording.take(data):
+                        yield shown
+                if rest := recording.rest():
+                    yield rest
+            except GeneratorExit:
+                recording.end()
+                raise
+            except BaseException as error:
+                recording.end(error)
+                raise
+            recording.end(exhausted=True)
+
+        async def aclose(self) -> None:
+            try:
+                await self._stream.aclose()
+            finally:
+                self._recording.end()
+
+        def __del__(self) -> None:
+            self._recording.end()
+
+    return WatchedAsyncStream

@@ -1,0 +1,53 @@
+"""Read from things whose shape nobody promised: answers of any server, objects of any SDK, whatever users hand in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+_MOST_TOKENS = 10**12
+"""No call has more tokens than this; a larger number is some other kind of number."""
+
+
+def member(container: Any, name: str) -> Any:
+    """Return a mapping's value or an object's attribute; None where there is none or reading it fails."""
+    try:
+        if isinstance(container, Mapping):
+            return container.get(name)
+        return getattr(container, name, None)
+    except Exception:  # noqa: BLE001 - a property of a stranger may raise anything
+        return None
+
+
+def first(container: Any, *names: str) -> Any:
+    """Return the first of the named members that is there and not None."""
+    if container is None:
+        return None
+    for name in names:
+        value = member(container, name)
+        if value is not None:
+            return value
+    return None
+
+
+def count(value: Any) -> int | None:
+    """Return a token count, or None for anything that is not one: negative, fractional, a bool, a text."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):  # some clients decode every JSON number to a float
+        return int(value) if 0 <= value <= _MOST_TOKENS and value.is_integer() else None
+    if not isinstance(value, Integral):
+        return None
+    number = int(value)
+    return number if 0 <= number <= _MOST_TOKENS else None
+
+
+def items(value: Any) -> list[Any]:
+    """Return the items of a list or a tuple; none of anything else."""
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def text(value: Any) -> str:
+    """Return a text; an empty one for anything else."""
+    return value if isinstance(value, str) else ""

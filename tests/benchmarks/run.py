@@ -1,0 +1,112 @@
+"""Run the benchmarks and print what they found; see docs/performance.md."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from measuring import Figure
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+BENCHMARKS = {
+    "decorated_call": "One decorated call",
+    "not_enabled": "Not enabled",
+    "streams": "Streams of 500 chunks",
+    "served_request": "A request through promptflow's server: four nodes, two model calls",
+    "memory": "Memory over 100,000 requests",
+    "imports": "Import time",
+    "wire": "What a request sends: two steps, one model call",
+}
+
+_HELP = f"""Measure what the monitor costs, beside bare OpenTelemetry, promptflow and peers.
+
+Benchmarks: {", ".join(BENCHMARKS)}. All of them take about ten minutes, most of them in `memory`.
+
+Each figure is the least of several rounds, in CPU time, and stands beside a baseline of the same run: on another
+machine, or a busy one, figures differ and ratios hardly.
+"""
+
+_EPILOG = """Examples:
+
+    python tests/benchmarks/run.py
+
+    python tests/benchmarks/run.py decorated_call streams
+
+    python tests/benchmarks/run.py decorated_call --peers-python peers/bin/python
+
+    python tests/benchmarks/run.py --json > figures.json"""
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help="Which; all unless given.", metavar="[NAME]...")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    peers_python: Annotated[
+        str,
+        typer.Option(help="A Python in which peers are installed; most need a newer OpenTelemetry than promptflow."),
+    ] = sys.executable,
+) -> None:
+    """Run benchmarks; the exit status is 1 when a target is missed."""
+    chosen = names or list(BENCHMARKS)
+    if unknown := set(chosen) - set(BENCHMARKS):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(BENCHMARKS)}")
+    options = {"python": sys.executable, "peers_python": peers_python}
+    found: dict[str, list[Figure]] = {name: [] for name in chosen}
+    notes: list[str] = []
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with progress:
+        for name in chosen:
+            task = progress.add_task(BENCHMARKS[name])
+            for told in importlib.import_module(name).benchmark(options):
+                if isinstance(told, Figure):
+                    found[name].append(told)
+                    progress.update(task, description=f"{BENCHMARKS[name]}: {escape(told.what)}")
+                else:
+                    notes.append(told)
+            progress.remove_task(task)
+    if as_json:
+        told_all = {name: [{**asdict(f), "met": f.met} for f in figures] for name, figures in found.items()}
+        print(json.dumps({"python": platform.python_version(), "figures": told_all, "notes": notes}, indent=2))  # noqa: T201
+    else:
+        _print(found, notes)
+    if any(figure.met is False for figures in found.values() for figure in figures):
+        raise typer.Exit(1)
+
+
+def _print(found: dict[str, list[Figure]], notes: list[str]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 118)
+    for name, figures in found.items():
+        table = Table(title=BENCHMARKS[name], title_justify="left", title_style="bold", header_style="", expand=True)
+        table.add_column("", ratio=1)
+        for header in ("", "of the baseline", "target", ""):
+            table.add_column(header, justify="right", no_wrap=True)
+        for figure in figures:
+            verdict = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}[figure.met]
+            ratio = f"{figure.ratio:.2f}" if figure.ratio is not None else ""
+            target = f"≤ {figure.target:g}" if figure.target is not None else ""
+            table.add_row(escape(figure.what), f"{figure.value:,.2f} {figure.unit}", ratio, target, verdict)
+        console.print(table)
+    for note in notes:
+        console.print(note, highlight=False, markup=False)
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    console.print(f"Python {platform.python_version()}, {os.cpu_count()} cores{load}.", highlight=False)
+
+
+if __name__ == "__main__":
+    app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
+    app.command(help=_HELP, epilog=_EPILOG)(main)
+    app()

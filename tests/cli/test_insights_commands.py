@@ -1,0 +1,218 @@
+"""`pf-monitor up`, `query` and `report`, as processes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+PROGRAM = [sys.executable, "-c", "from pf_monitor.cli import main; main()"]
+
+
+def item(name: str, kind: str, **properties: str) -> dict[str, object]:
+    base_type = "RequestData" if kind == "flow" else "RemoteDependencyData"
+    named = {"pf_monitor.kind": kind, **properties}
+    base = {"name": name, "duration": "00:00:02", "success": True, "properties": named}
+    return {"time": datetime.now(UTC).isoformat(), "iKey": "k", "data": {"baseType": base_type, "baseData": base}}
+
+
+ITEMS = [
+    item("rag", "flow"),
+    item("answer", "node", **{"pf_monitor.flow": "rag", "pf_monitor.node": "[bold]answer"}),
+    item("chat", "llm", **{"gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": "1200"}),
+]
+
+
+class Commands:
+    """Runs commands with a home and a data directory of their own."""
+
+    def __init__(self, home: Path) -> None:
+        self.environment = os.environ | {"HOME": str(home), "PF_MONITOR_DATA": str(home / "data"), "COLUMNS": "120"}
+
+    def run(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        command = [*PROGRAM, *arguments]
+        environment = self.environment
+        return subprocess.run(
+            command, input=text, capture_output=True, text=True, env=environment, check=False, timeout=60
+        )
+
+    @contextmanager
+    def up(self) -> Iterator[subprocess.Popen[str]]:
+        command = [*PROGRAM, "up", "--port", "0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self.environment, umask=0) as process:
+            try:
+                yield process
+                process.wait(timeout=20)
+            finally:
+                process.kill()
+
+
+def address(process: subprocess.Popen[str]) -> str:
+    """The address that `up` prints first."""
+    assert process.stdout is not None
+    return process.stdout.readline().split()[-1].rstrip("/")
+
+
+def send(url: str) -> None:
+    httpx.post(f"{url}/v2.1/track", content=json.dumps(ITEMS), trust_env=False).raise_for_status()
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Commands:
+    return Commands(tmp_path)
+
+
+@pytest.fixture
+def url(commands: Commands) -> Iterator[str]:
+    """A running server with three items."""
+    with commands.up() as process:
+        url = address(process)
+        send(url)
+        yield url
+        process.terminate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_says_where_it_is_and_stops_in_good_order(commands: Commands, number: signal.Signals) -> None:
+    with commands.up() as process:
+        url = address(process)
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        httpx.get(f"{url}/health", trust_env=False).raise_for_status()
+        process.send_signal(number)
+        rest = process.stdout.read()
+
+    assert f"IngestionEndpoint={url}" in lines[0]
+    assert lines[1].split() == ["Data", "~/data"]
+    assert (process.returncode, rest) == (0, "Stopped.\n")
+
+
+def test_what_up_writes_is_its_owners_alone(commands: Commands, url: str) -> None:
+    data = Path(commands.environment["PF_MONITOR_DATA"])
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in data.iterdir()}
+    assert modes == {"insights.duckdb": 0o600, "insights.duckdb.wal": 0o600}
+    assert data.stat().st_mode & 0o777 == 0o700
+
+
+def test_up_on_a_port_in_use_says_what_to_do(commands: Commands) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = commands.run("up", "--port", str(port))
+
+    assert result.returncode == 1
+    assert f"Port {port} is taken" in result.stderr
+    assert "choose a port: pf-monitor up --port" in result.stderr
+
+
+def test_up_on_data_in_use_says_what_to_do(commands: Commands, url: str) -> None:
+    result = commands.run("up", "--port", "0")
+
+    assert result.returncode == 1
+    assert "Another process has the telemetry" in result.stderr
+    assert "--data DIR" in result.stderr
+
+
+def test_query_prints_a_table_json_or_csv(commands: Commands, url: str) -> None:
+    kql = "dependencies | project name, kind_of = tostring(customDimensions['pf_monitor.kind']) | order by name asc"
+
+    assert "answer" in commands.run("query", kql, "--url", url).stdout
+    assert json.loads(commands.run("query", kql, "--json", "--since", "1h", "--url", url).stdout) == [
+        {"name": "answer", "kind_of": "node"},
+        {"name": "chat", "kind_of": "llm"},
+    ]
+    rows = list(csv.reader(io.StringIO(commands.run("query", "-", "--csv", "--url", url, text=kql).stdout)))
+    assert rows == [["name", "kind_of"], ["answer", "node"], ["chat", "llm"]]
+
+
+def test_query_error_is_marked_under_the_query(commands: Commands, url: str) -> None:
+    result = commands.run("query", "requests\n| sumarize count()", "--url", url)
+
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        "| sumarize count()",
+        "  ^",
+        "'sumarize' is not an operator; did you mean 'summarize'? (line 2, column 3)",
+    ]
+
+
+def test_a_url_that_does_not_answer_is_said(commands: Commands) -> None:
+    result = commands.run("query", "requests", "--url", "http://127.0.0.1:1")
+
+    assert result.returncode == 1
+    assert "No local Application Insights answers at http://127.0.0.1:1" in result.stderr
+
+
+def test_report_as_json_and_as_tables(commands: Commands, url: str) -> None:
+    data = json.loads(commands.run("report", "--json", "--url", url).stdout)
+    expected = {"requests": 1, "model_calls": 1, "prompt_tokens": 1200, "total_tokens": 1200, "cost_usd": None}
+    assert {name: data["summary"][name] for name in expected} == expected
+    assert [row["model"] for row in data["by_model"]] == ["gpt-4o"]
+    assert [row["node"] for row in data["by_node"]] == ["[bold]answer"]
+
+    shown = commands.run("report", "--url", url).stdout
+    for text in ("By model", "1,200", "2.00 s", "[bold]answer"):
+        assert text in shown
+
+
+def test_report_of_nothing_says_what_to_do(commands: Commands, url: str) -> None:
+    assert "pf-monitor demo" in commands.run("report", "--since", "0s", "--url", url).stdout
+
+
+@pytest.mark.parametrize("since", ["yesterday", "1y", "99999999999d"])
+def test_wrong_since(commands: Commands, url: str, since: str) -> None:
+    result = commands.run("report", "--since", since, "--url", url)
+
+    assert (result.returncode, "--since" in result.stderr) == (1, True)
+
+
+READ_WITHOUT_SERVER = """
+import sys
+from pf_monitor.cli import _source
+_source.PORT = 1  # where nothing listens, whatever runs on this machine
+from pf_monitor.cli import main
+main()
+"""
+
+
+def test_query_without_a_server_reads_the_store(commands: Commands) -> None:
+    command = [sys.executable, "-c", READ_WITHOUT_SERVER, "query", "requests | count", "--json"]
+    environment = commands.environment
+    empty = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=60)
+    assert (empty.returncode, "Start one with: pf-monitor up" in empty.stderr) == (1, True)
+
+    with commands.up() as process:
+        send(address(process))
+        process.terminate()
+
+    stored = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=60)
+    assert (stored.returncode, json.loads(stored.stdout)) == (0, [{"Count": 1}])
+
+
+def test_a_missing_package_is_named(commands: Commands) -> None:
+    code = "import sys; sys.modules['duckdb'] = None; from pf_monitor.cli import main; main()"
+    command = [sys.executable, "-c", code, "up"]
+    result = subprocess.run(command, capture_output=True, text=True, env=commands.environment, check=False, timeout=60)
+
+    assert result.returncode == 1
+    assert "pip install 'pf-monitor[local]'" in result.stderr
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    heavy = "{'duckdb', 'duckdb_kql', 'fastapi', 'uvicorn', 'httpx', 'pandas', 'promptflow'}"
+    code = f"import sys; before = set(sys.modules); import pf_monitor.cli; print({heavy} & (set(sys.modules) - before))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert result.stdout == "set()\n"

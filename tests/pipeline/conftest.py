@@ -1,0 +1,93 @@
+"""A monitor that samples, whose ids are known, in front of a real local Application Insights."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pf_monitor import notices, runtime
+from pf_monitor.insights.server import running
+from pf_monitor.local import connection_string
+from pf_monitor.pipeline.recorder import PipelineRecorder
+from pf_monitor.pipeline.sinks import ApplicationInsights
+from pf_monitor.settings import Settings
+
+IDS = 1 << 64
+GOLDEN = 0x9E3779B97F4A7C15
+"""The golden ratio of the ids: its multiples are spread evenly over them."""
+
+
+class Numbered(PipelineRecorder):
+    """Gives trace ids whose lower halves are spread evenly; its clock stands still unless it is moved."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.clock_ns = 0
+        self._given = itertools.count(1)
+
+    def tick(self) -> int:
+        return self.clock_ns
+
+    def new_trace_id(self) -> int:
+        return IDS + next(self._given) * GOLDEN % IDS
+
+
+class Monitored:
+    """What tests ask: the rows that have arrived."""
+
+    def __init__(self, port: int, recorder: Numbered) -> None:
+        self.port = port
+        self.recorder = recorder
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """Return the rows of a KQL query; custom dimensions as a dict."""
+        assert runtime.flush(30)
+        answer = httpx.post(f"http://127.0.0.1:{self.port}/v1/apps/local/query", json={"query": query}, timeout=30)
+        assert answer.status_code == 200, answer.text
+        [table] = answer.json()["tables"]
+        names = [column["name"] for column in table["columns"]]
+        found = [dict(zip(names, row, strict=True)) for row in table["rows"]]
+        for row in found:
+            if row.get("customDimensions") is not None:
+                row["customDimensions"] = json.loads(row["customDimensions"])
+        return found
+
+    def traces(self) -> dict[str, set[str]]:
+        """Return the names of what has arrived, by trace."""
+        found: dict[str, set[str]] = {}
+        for row in self.rows("union requests, dependencies | project operation_Id, name"):
+            found.setdefault(row["operation_Id"], set()).add(row["name"])
+        return found
+
+
+@pytest.fixture
+def unmonitored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runtime, "_overrides", {})
+    monkeypatch.setattr(runtime, "_flow_places", [])
+    notices.forget()
+    runtime.stop()
+    runtime.off = False
+    yield
+    runtime.stop()
+
+
+@pytest.fixture
+def sampled(unmonitored: None, tmp_path: Path) -> Iterator[Callable[..., Monitored]]:
+    """Start a monitor with sampling settings."""
+    with running(tmp_path / "insights") as port:
+
+        def start(**settings: Any) -> Monitored:
+            sink = ApplicationInsights(connection_string(port))
+            recorder = Numbered(Settings(enabled=True, **settings), sink, delay_s=3600)
+            runtime.use(recorder)
+            return Monitored(port, recorder)
+
+        yield start
+        runtime.stop()
