@@ -438,7 +438,7 @@ class ClosedEarly(Situation):
 
 class ClosedEarlyAndReturns(ClosedEarly):
     left_out = by_shape(
-        **NOT_LAZY, coroutine="what it returns when it is closed is lost in an outer coroutine (see docs)"
+        **NOT_LAZY, coroutine="what it returns when it is closed is lost in an outer coroutine (see drivers.py)"
     )
 
     def generator(self, question, world):
@@ -490,7 +490,7 @@ class RefusesToClose(Situation):
     output = '"one refusedthree"'
     left_out = by_shape(
         **NOT_LAZY,
-        coroutine="awaited by an outer one it cannot go on after that (see docs)",
+        coroutine="awaited by an outer one it cannot go on after that (see drivers.py)",
         async_generator="it is left as it is, to be closed by the collector (see test_kept)",
     )
     drive = by_shape(generator=_close_again)
@@ -905,7 +905,7 @@ class LetsItsItemsGo(Situation):
 
 
 class LetsItsArgumentsGo(Returns):
-    left_out = by_shape(function="its wrapper holds the arguments until it returns (see docs)")
+    left_out = by_shape(function="its wrapper holds the arguments until it returns (see drivers.py)")
     output = by_shape(coroutine="null", others='"one "')
     function = None
 
@@ -1010,7 +1010,7 @@ class MovedFromContextToContext(ClosedEarly):
     """Begun in one context, closed in another: nothing of the step may stay in either."""
 
     coroutine = None
-    left_out = by_shape(**NOT_LAZY, coroutine="a task has one context, and coroutines belong to tasks (see docs)")
+    left_out = by_shape(**NOT_LAZY, coroutine="a task has one context, and coroutines belong to tasks (see drivers.py)")
 
     @staticmethod
     def _generator(callee, world):

@@ -108,15 +108,38 @@ def test_nodes_in_threads_count_for_the_flow_whose_context_they_carry(exported, 
 
     @pf_monitor.flow
     def chat(question):
-        with ThreadPoolExecutor(8) as pool:
-            for number in range(8):
-                pool.submit(contextvars.copy_context().run, step, number)
+        _at_the_same_time([functools.partial(contextvars.copy_context().run, step, number) for number in range(8)])
 
     chat("q")
     assert sums(exported.named("chat")) == (400, 50 * sum(range(8)), 400)
     steps = [span for span in exported.spans if span.name == "step"]
     assert sorted(sums(span) for span in steps) == [(50, 50 * number, 50) for number in range(8)]
     assert {span.parent.span_id for span in steps} == {exported.named("chat").context.span_id}
+
+
+def test_the_first_steps_of_a_process_may_end_at_the_same_time(exported, switching):
+    together = threading.Barrier(8)
+
+    @pf_monitor.node
+    def step(number):
+        together.wait()
+        return number
+
+    _at_the_same_time([functools.partial(step, number) for number in range(8)])
+    assert sorted(span.attributes["output"] for span in exported.spans) == [str(number) for number in range(8)]
+
+
+def test_a_recorder_that_fails_is_no_matter_of_the_flow(exported, monkeypatch):
+    def fail(step):
+        raise RuntimeError("full")
+
+    monkeypatch.setattr(runtime.recorder, "record", fail)
+
+    @pf_monitor.node
+    def step():
+        return "done"
+
+    assert step() == "done"
 
 
 def test_a_node_in_a_thread_without_a_context_stands_for_itself(exported):
@@ -138,7 +161,8 @@ def test_a_node_in_a_thread_without_a_context_stands_for_itself(exported):
     assert names.FLOW not in step_span.attributes
 
 
-def test_what_outlives_its_request_is_named_and_changes_nothing_that_was_sent(exported):
+@pytest.mark.parametrize("sent_at_once", [True, False])
+def test_what_outlives_its_request_is_named_and_changes_nothing_that_has_ended(exported, sent_at_once):
     async def main():
         answered = asyncio.Event()
 
@@ -164,16 +188,15 @@ def test_what_outlives_its_request_is_named_and_changes_nothing_that_was_sent(ex
             return task
 
         task = await chat("q")
-        [ended_before, chat_span] = exported.spans
-        before = dict(chat_span.attributes)
+        if sent_at_once:
+            assert runtime.flush(20)
         answered.set()
         await task
-        assert sums(chat_span) == (1, 10, 1)
-        assert dict(chat_span.attributes) == before
-        assert names.LATE not in {**before, **ended_before.attributes}
 
     asyncio.run(main())
     early, chat_span, *late = exported.spans
+    assert sums(chat_span) == (1, 10, 1)
+    assert names.LATE not in {**early.attributes, **chat_span.attributes}
     assert [(span.name, span.attributes[names.LATE], span.attributes[names.OUTCOME]) for span in late] == [
         ("chat my-model", "true", "ok"),
         ("remember", "true", "ok"),
