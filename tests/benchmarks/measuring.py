@@ -1,7 +1,7 @@
 """What all benchmarks share: figures, timing, and processes of their own to measure in.
 
-Machines differ and are never quiet, so a figure stands beside a baseline that was measured in the same process, in turns
-with it, and the least of several rounds counts: noise only ever adds.
+Machines differ and are never quiet, so a figure stands beside a baseline that was measured in the same process, in
+turns with it, and the least of several rounds counts: noise only ever adds.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from measuring import clean_environment
 
@@ -63,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
 class _Ingestion(_Handler):
     """`POST /v2.1/track` as everywhere; `GET` tells what came since the last one."""
 
-    bodies: list[bytes] = []
+    bodies: ClassVar[list[bytes]] = []
     disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
@@ -99,7 +99,7 @@ def _streamed(*, with_usage: bool) -> bytes:
 
 
 class _Stream(_Handler):
-    streams = {asked: _streamed(with_usage=asked) for asked in (False, True)}
+    streams: ClassVar[dict[bool, bytes]] = {asked: _streamed(with_usage=asked) for asked in (False, True)}
 
     def do_POST(self) -> None:
         options = json.loads(self.body()).get("stream_options") or {}
