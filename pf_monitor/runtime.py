@@ -80,7 +80,7 @@ def reconsider(flow_place: Path | None = None) -> None:
 
 def current_settings() -> Settings:
     """Return the settings as they would hold now: `configure`, else the environment, else the flow file."""
-    from pf_monitor.flowsettings import from_flow_files
+    from pf_monitor.flowfile.settings import from_flow_files
 
     settings = from_flow_files(_flow_places).with_environment(_environment())
     return replace(settings, **_overrides)  # type: ignore[arg-type]  # configure() takes only this class's fields

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def doctor(
     flow_dir: Annotated[
         Path | None,
-        typer.Argument(metavar="[FLOW_DIR]", help="A flow's folder. Default: the current one, if it holds a flow."),
+        typer.Argument(metavar="FLOW_DIR", help="A flow's folder or file; else the current one, if it holds a flow."),
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
@@ -46,21 +46,21 @@ def _examine(flow_dir: Path | None) -> Iterator[Check]:
     from pf_monitor.doctor.check import fail
     from pf_monitor.doctor.delivery import examine_delivery
     from pf_monitor.doctor.flow import examine_flow
-    from pf_monitor.doctor.flow_file import FlowFileError, find_flow_file, read_flow_file
     from pf_monitor.doctor.installation import examine_installation
     from pf_monitor.doctor.switches import examine_switches
-    from pf_monitor.flowsettings import from_flow_files
+    from pf_monitor.flowfile.read import FlowFileError, flows_in, read
+    from pf_monitor.flowfile.settings import from_flow_files
 
-    folder = flow_dir or Path()
+    place = flow_dir or Path()
     yield from examine_installation()
     flow = None
-    if flow_dir is not None or find_flow_file(folder) is not None:
+    if flow_dir is not None or flows_in(place):
         try:
-            flow = read_flow_file(folder)
+            flow = read(place)
         except FlowFileError as error:
-            yield fail("flow", str(error), "Give the folder that holds a flow")
+            yield fail("flow", str(error), "Give the folder that holds a flow, or its file")
     yield from examine_switches(flow, os.environ)
-    settings = from_flow_files([folder]).with_environment(os.environ)
+    settings = from_flow_files([flow.path if flow is not None else place]).with_environment(os.environ)
     yield from examine_delivery(settings.connection_string, os.environ)
     if flow is not None:
         yield from examine_flow(flow)

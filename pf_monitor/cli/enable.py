@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from pf_monitor.flowfile import Edit
+    from pf_monitor.flowfile.edit import Edit
 
 _Flow = Annotated[Path, typer.Argument(metavar="FLOW_DIR", help="The flow's folder, or its file.", show_default=False)]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
@@ -24,30 +24,26 @@ def enable(
     dry_run: _DryRun = False,
 ) -> None:
     """Switch monitoring on in a flow's file, keeping its comments and layout."""
-    from pf_monitor import flowfile
+    from pf_monitor.flowfile import edit as flow_file
+    from pf_monitor.settings import ENABLED
 
-    edit = _apply(lambda: flowfile.enable(flow, connection_string), dry_run, "Monitoring is already switched on in")
+    edit = _apply(lambda: flow_file.enable(flow, connection_string), dry_run, "Monitoring is already switched on in")
     if edit.moved:
         _print(
             "`app_insights_enabled` is gone from the top level: promptflow refuses it before the flow is deployed. "
-            f"`{flowfile.SWITCH}` under `environment_variables` says the same and is legal everywhere."
-        )
-    if edit.path.suffix == ".prompty":
-        _print(
-            "promptflow reads a prompty's environment_variables only when it serves it. For `pf flow test` and "
-            f"`pf run create`, set {flowfile.SWITCH}=true in the environment."
+            f"`{ENABLED}` under `environment_variables` says the same and is legal everywhere."
         )
 
 
 def disable(flow: _Flow, dry_run: _DryRun = False) -> None:
     """Switch monitoring off in a flow's file; everything else in it stays."""
-    from pf_monitor import flowfile
+    from pf_monitor.flowfile import edit as flow_file
 
-    _apply(lambda: flowfile.disable(flow), dry_run, "Monitoring is not switched on in")
+    _apply(lambda: flow_file.disable(flow), dry_run, "Monitoring is not switched on in")
 
 
 def _apply(work_out: Callable[[], Edit], dry_run: bool, nothing_to_do: str) -> Edit:
-    from pf_monitor.flowfile import FlowFileError
+    from pf_monitor.flowfile.read import FlowFileError
 
     try:
         edit = work_out()

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from pf_monitor.doctor.check import Check, fail, ok, warn
-from pf_monitor.doctor.flow_file import FlowFile, FlowKind
 from pf_monitor.doctor.source_code import Entry, SourceError, read_entry, step_names
+from pf_monitor.flowfile.read import FlowFile, FlowKind
 from pf_monitor.model.mapping import parse_place, usual
 
 _COLUMNS = ("question", "answer", "context", "ground_truth")

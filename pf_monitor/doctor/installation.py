@@ -40,6 +40,7 @@ def examine_installation() -> Iterator[Check]:
     yield _package("openai") or ok("openai", "not installed: there are no model calls of it to record")
     yield _local_extra()
     yield _token_ranks()
+    yield _prices()
     yield _autoload()
 
 
@@ -82,9 +83,15 @@ def _token_ranks() -> Check:
         return ok("tiktoken ranks", "in tiktoken's cache")
     return warn(
         "tiktoken ranks",
-        "not on this machine: tokens that a provider does not count could be estimated only after a download",
+        "not on this machine: tokens that a provider does not count are estimated by characters",
         "pip install 'pf-monitor[local]'",
     )
+
+
+def _prices() -> Check:
+    from pf_monitor.tokens.prices import price_list
+
+    return ok("price list", price_list())
 
 
 def _autoload() -> Check:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pf_monitor.doctor.check import Check, ok, warn
-from pf_monitor.doctor.flow_file import FlowFile
-from pf_monitor.flowsettings import DEPLOYED_SWITCH
+from pf_monitor.flowfile.read import DEPLOYED_SWITCH, FlowFile
 from pf_monitor.settings import CONNECTION_STRING, ENABLED, read_flag
 
 _TRACING = "PF_DISABLE_TRACING"

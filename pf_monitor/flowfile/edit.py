@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from pf_monitor.flowfile.read import DEPLOYED_SWITCH, SWITCH, FlowFileError, load, locate, read_text, yaml_span
+from pf_monitor.flowfile.read import DEPLOYED_SWITCH, FlowFileError, load, locate, read_text, yaml_span
+from pf_monitor.settings import CONNECTION_STRING, ENABLED
 
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import MappingNode, Node
 
-CONNECTION_STRING = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 _SECTION = "environment_variables"
 
 
@@ -63,7 +63,7 @@ def enable(flow: Path | str, connection_string: str | None = None) -> Edit:
     Raises:
         FlowFileError: There is no flow file, or it is not a flow's.
     """
-    wanted: dict[str, object] = {SWITCH: True}
+    wanted: dict[str, object] = {ENABLED: True}
     if connection_string is not None:
         wanted[CONNECTION_STRING] = connection_string
     return _edit(flow, wanted)
@@ -78,7 +78,7 @@ def disable(flow: Path | str) -> Edit:
     Raises:
         FlowFileError: There is no flow file, or it is not a flow's.
     """
-    return _edit(flow, {SWITCH: None})
+    return _edit(flow, {ENABLED: None})
 
 
 def _edit(flow: Path | str, wanted: dict[str, object]) -> Edit:

@@ -1,71 +1,85 @@
-"""Find a flow's file and read from it what concerns monitoring."""
+"""Find a flow's file and read it: the one place that knows what such files are called and how they are laid out."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
-
-SWITCH = "PF_MONITOR_ENABLED"
-"""The environment variable that switches monitoring on."""
+from typing import Any
 
 DEPLOYED_SWITCH = "app_insights_enabled"
-"""The top-level key that does the same in a deployed flow; before deployment, promptflow refuses the file for it."""
+"""The top-level key that switches telemetry on in a deployed flow; before that, promptflow refuses the file for it."""
 
-Kind = Literal["flex", "dag", "prompty"]
+PROMPTY = ".prompty"
 
-_NAMES: dict[str, Kind] = {"flow.flex.yaml": "flex", "flow.dag.yaml": "dag"}
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+
+class FlowKind(StrEnum):
+    """The kinds of flow that promptflow runs."""
+
+    FLEX = "flex flow"
+    DAG = "DAG flow"
+    PROMPTY = "prompty"
+
+
+FLOW_FILES = {
+    "flow.flex.yaml": FlowKind.FLEX,
+    "flow.flex.yml": FlowKind.FLEX,
+    "flow.dag.yaml": FlowKind.DAG,
+    "flow.dag.yml": FlowKind.DAG,
+}
+"""What a flow's file is called in its folder, first choice first. A prompty is called as its author likes."""
+
+_EXPECTED = "flow.flex.yaml, flow.dag.yaml or a .prompty"
+# As tolerant as promptflow, which takes three dashes or more, and text before them.
+_FRONT_MATTER = re.compile(r"^-{3,}[ \t]*\r?\n(?P<yaml>.*?)^-{3,}[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 
 
 class FlowFileError(Exception):
     """There is no flow file, or it cannot be used; the message names the file and says what to do."""
 
 
+class BrokenFlowFileError(FlowFileError):
+    """The file is not text or not YAML; the cause says where."""
+
+
 @dataclass(frozen=True)
 class FlowFile:
-    """What a flow's file says, as far as it can be read."""
+    """A flow's file.
 
-    path: Path | None = None
-    """The file; None where none was found."""
-    kind: Kind | None = None
-    enabled: bool = False
-    """Whether the file switches monitoring on, in either form."""
-    app_insights_enabled: bool | None = None
-    """The deployed form, where the file has it."""
-    environment_variables: Mapping[str, str] = field(default_factory=dict)
-    display_name: str | None = None
-    entry: str | None = None
-    problem: str | None = None
-    """Why the file could not be read; the other fields then have their defaults."""
+    Attributes:
+        path: Where it is.
+        kind: What it describes.
+        document: What it says.
+    """
+
+    path: Path
+    kind: FlowKind
+    document: Mapping[str, Any]
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """Return a section that is a mapping; empty if it is not there or something else."""
+        section = self.document.get(name)
+        return section if isinstance(section, Mapping) else {}
 
 
-def read_settings(flow: Path | str) -> FlowFile:
-    """Read a flow's settings, from its folder or file. Never raises for a bad file: see `FlowFile.problem`.
+def read(flow: Path | str) -> FlowFile:
+    """Read a flow's file.
 
     Args:
         flow: The folder of the flow, or its file.
+
+    Raises:
+        FlowFileError: There is none, or several, or it cannot be used.
     """
-    path: Path | None = None
-    try:
-        path = locate(flow)
-        content = load(read_text(path), path)
-    except FlowFileError as error:
-        return FlowFile(path=path, kind=kind_of(path) if path else None, problem=str(error))
-    deployed = content.get(DEPLOYED_SWITCH)
-    variables = content.get("environment_variables")
-    variables = variables if isinstance(variables, Mapping) else {}
-    return FlowFile(
-        path=path,
-        kind=kind_of(path),
-        enabled=is_true(variables.get(SWITCH, deployed)),
-        app_insights_enabled=None if deployed is None else is_true(deployed),
-        environment_variables={str(name): _as_environment(value) for name, value in variables.items()},
-        display_name=_text_or_none(content.get("display_name") or content.get("name")),
-        entry=_text_or_none(content.get("entry")),
-    )
+    path = locate(flow)
+    return FlowFile(path, _kind(path), load(read_text(path), path))
+
+
+def flows_in(folder: Path) -> list[Path]:
+    """Return the flow files of a folder; prompties count only where there is no other."""
+    return [folder / name for name in FLOW_FILES if (folder / name).is_file()] or sorted(folder.glob(f"*{PROMPTY}"))
 
 
 def locate(flow: Path | str) -> Path:
@@ -76,22 +90,17 @@ def locate(flow: Path | str) -> Path:
     """
     flow = Path(flow)
     if flow.is_file():
-        if kind_of(flow) is None:
-            raise FlowFileError(f"{flow} is not a flow file: expected {', '.join(_NAMES)} or a .prompty.")
+        if flow.suffix != PROMPTY and flow.name not in FLOW_FILES:
+            raise FlowFileError(f"{flow} is not a flow file: expected {_EXPECTED}.")
         return flow
     if not flow.is_dir():
         raise FlowFileError(f"There is no folder {flow}. Name the folder that holds the flow's file.")
-    found = [flow / name for name in _NAMES if (flow / name).is_file()] or sorted(flow.glob("*.prompty"))
+    found = flows_in(flow)
     if not found:
-        raise FlowFileError(f"{flow} holds no flow: expected {', '.join(_NAMES)} or a .prompty in it.")
+        raise FlowFileError(f"{flow} holds no flow: expected {_EXPECTED} in it.")
     if len(found) > 1:
         raise FlowFileError(f"{flow} holds several flows ({', '.join(path.name for path in found)}): name the file.")
     return found[0]
-
-
-def kind_of(path: Path) -> Kind | None:
-    """Return what kind of flow a file describes, by its name."""
-    return "prompty" if path.suffix == ".prompty" else _NAMES.get(path.name)
 
 
 def read_text(path: Path) -> str:
@@ -102,8 +111,10 @@ def read_text(path: Path) -> str:
     """
     try:
         return path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FlowFileError(f"{path} cannot be read: {error}. promptflow needs it as UTF-8 text.") from error
+    except OSError as error:
+        raise FlowFileError(f"{path} cannot be read: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise BrokenFlowFileError(f"{path} cannot be read: {error}. promptflow needs it as UTF-8 text.") from error
 
 
 def yaml_span(text: str, path: Path) -> tuple[int, int]:
@@ -113,12 +124,12 @@ def yaml_span(text: str, path: Path) -> tuple[int, int]:
         FlowFileError: A prompty without front matter.
     """
     start = len("\ufeff") if text.startswith("\ufeff") else 0
-    if path.suffix != ".prompty":
+    if path.suffix != PROMPTY:
         return start, len(text)
-    match = _FRONT_MATTER.match(text[start:])
+    match = _FRONT_MATTER.search(text, start)
     if not match:
         raise FlowFileError(f"{path} has no front matter: it should start with a block between two lines of '---'.")
-    return start + match.start("yaml"), start + match.end("yaml")
+    return match.span("yaml")
 
 
 def load(text: str, path: Path) -> dict[str, Any]:
@@ -136,21 +147,12 @@ def load(text: str, path: Path) -> dict[str, Any]:
         content = YAML(typ="safe", pure=True).load(text[start:end])
     except (YAMLError, ValueError) as error:
         where = " ".join(str(error).split())
-        raise FlowFileError(f"{path} is not valid YAML: {where}. Correct it, then try again.") from error
+        raise BrokenFlowFileError(f"{path} is not valid YAML: {where}. Correct it, then try again.") from error
     if not isinstance(content, dict):
         kind = "empty" if content is None else f"a {type(content).__name__}"
         raise FlowFileError(f"{path} is {kind} where a mapping is expected, with keys such as 'entry:' or 'nodes:'.")
     return content
 
 
-def is_true(value: object) -> bool:
-    """Whether a setting, as YAML or an environment variable has it, means yes."""
-    return str(value).strip().lower() in {"true", "1", "yes", "on"}
-
-
-def _as_environment(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _text_or_none(value: object) -> str | None:
-    return None if value is None else str(value)
+def _kind(path: Path) -> FlowKind:
+    return FlowKind.PROMPTY if path.suffix == PROMPTY else FLOW_FILES[path.name]

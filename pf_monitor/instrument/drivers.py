@@ -1,12 +1,23 @@
 """Wrap a callable so that its calls are recorded, and stay, to `inspect` as to its caller, exactly what it is.
 
 Functions, coroutines and generators differ in how they are driven, not in what is recorded.
+
+What is told apart all the same, by those who look:
+
+- tracebacks have our frames among the user's, and recursion goes half as deep before Python stops it;
+- a function's arguments live until it returns: the wrapper needs them to call it;
+- a decorated coroutine awaits the user's, so what the user's returns when it is closed by hand is lost, and one that
+  refuses to be closed cannot go on; its step is current in the context that first drives it, which is its task's;
+- OpenTelemetry's context, alone of all context variables, is as it was when a call or an item is done: what the user's
+  code attached and did not detach stays inside;
+- a generator for `types.coroutine` to make awaitable is decorated after that in vain: decorate what awaits it.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -132,11 +143,13 @@ async def _drive_coroutine(waiting: Waiting, unawaited: _Unawaited) -> Any:
     if recording is None:
         return await coroutine
     token = attach(recording.context)
+    exiting = sys.is_finalizing  # see generators.py
     try:
         output = await coroutine
     except BaseException as error:
-        detach(token)
-        recording.left_by(error)
+        if not exiting():
+            detach(token)
+            recording.left_by(error)
         raise
     detach(token)
     return _returned(recording, output)

@@ -7,6 +7,9 @@ be in another thread by the next one.
 
 Values pass through a list of one, the box, because a variable of the driver would keep an item alive for as long as
 the generator waits, and the consumer may have let go of it long before.
+
+When the interpreter exits, it closes what is still waiting while it takes modules apart, this one included. Then a
+driver only gets out of the way: the user's own generator is closed next.
 """
 
 from __future__ import annotations
@@ -76,6 +79,7 @@ def drive_generator(
     resume: Callable[[Any], Any] = generator.send
     box: list[Any] = [None]
     closing = False
+    exiting = sys.is_finalizing
     try:
         while True:
             token = attach(context)
@@ -89,16 +93,19 @@ def drive_generator(
             try:
                 box.append((yield box.pop()))
                 resume, closing = generator.send, False
-            except BaseException as error:  # noqa: BLE001 - whatever is thrown in belongs to the generator
+            except BaseException as error:
+                if exiting():
+                    raise
                 # GeneratorExit too: thrown in, it lets the generator answer as it would answer close(). The generator
                 # must not run in here, where an exception of its own would be chained to this one.
-                box.append(error)
+                box.append(_as_thrown(error))
                 resume, closing = generator.throw, isinstance(error, GeneratorExit)
     except StopIteration as stop:
         recording.ended(Outcome.ABANDONED if closing else Outcome.OK, stop.value)
         return stop.value
     except BaseException as error:
-        recording.left_by(error)
+        if not exiting():
+            recording.left_by(error)
         raise
 
 
@@ -119,6 +126,7 @@ async def drive_async_generator(
     resume: Callable[[Any], Awaitable[Any]] = functools.partial(_first, generator)
     box: list[Any] = [None]
     closing = False
+    exiting = sys.is_finalizing
     try:
         while True:
             token = attach(context)
@@ -131,14 +139,23 @@ async def drive_async_generator(
             try:
                 box.append((yield box.pop()))
                 resume, closing = generator.asend, False
-            except BaseException as error:  # noqa: BLE001 - whatever is thrown in belongs to the generator
-                box.append(error)
+            except BaseException as error:
+                if exiting():
+                    raise
+                box.append(_as_thrown(error))
                 resume, closing = generator.athrow, isinstance(error, GeneratorExit)
     except StopAsyncIteration:
         recording.ended(Outcome.ABANDONED if closing else Outcome.OK)
     except BaseException as error:
-        recording.left_by(error)
+        if not exiting():
+            recording.left_by(error)
         raise
+
+
+def _as_thrown(error: BaseException) -> BaseException:
+    """Return an error that was thrown into a driver as it was thrown: its traceback begins with the driver's frame."""
+    traceback = error.__traceback__
+    return error if traceback is None else error.with_traceback(traceback.tb_next)
 
 
 def _first(generator: AsyncGenerator[Any, Any], nothing: None) -> Awaitable[Any]:

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as context_api
 from opentelemetry import trace
 
-from pf_monitor import flowsettings, notices, runtime
+from pf_monitor import notices, runtime
+from pf_monitor.flowfile.settings import display_name
 from pf_monitor.instrument import columns, correlation, parentage, served_feedback
 from pf_monitor.instrument.definition import ATTRIBUTE, Definition, define
 from pf_monitor.instrument.drivers import wrap
@@ -416,7 +417,7 @@ def _display_name(executor: Any) -> str | None:
     folder, file = _folder(executor), getattr(executor, "_flow_file", None)
     if folder is None or not isinstance(file, (str, Path)):
         return None
-    return flowsettings.display_name(folder / file)
+    return display_name(folder / file)
 
 
 def _served_request_id() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -132,8 +133,8 @@ class Begun:
         recording, self._recording = self._recording, None
         return recording
 
-    def __del__(self) -> None:
-        if self._recording is not None:
+    def __del__(self, exiting: Callable[[], bool] = sys.is_finalizing) -> None:
+        if self._recording is not None and not exiting():
             self._recording.ended(self._otherwise, Outcome.ABANDONED)
 
 

@@ -154,10 +154,9 @@ def _take_output(step: Step, output: Any, mapping: ColumnMapping | None, outcome
         return
     if flow is not None:
         flow.nodes.add(step.name)
-    if not step.recorder.capture_content:
+    if not step.recorder.capture_content or (output is None and outcome is not Outcome.OK):
         return
-    text = content.to_json(output)
-    step.content[names.OUTPUT] = text
+    step.content[names.OUTPUT] = content.to_json(output)
     if flow is not None:
         columns.take_node_output(flow, step.name, output)
         if step.kind is Kind.RETRIEVAL:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode
 
+from pf_monitor import notices
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Kind, Outcome
 
@@ -288,7 +289,10 @@ class Step(Span):
                 self.flow.ended = True
             self.outcome = outcome
         self.recorded_errors.clear()
-        self.recorder.record(self)
+        try:
+            self.recorder.record(self)
+        except Exception as error:  # noqa: BLE001 - never into the flow
+            notices.say_once("record", "pf_monitor could not record a step of %s: %r", self.name, error)
 
     def running(self) -> Step | None:
         """Return this step, or the nearest above it that has not ended."""

@@ -59,7 +59,7 @@ def deployed_as(deployment: str | None) -> Callable[[Item], Item]:
 
 def correlate(item: Item) -> Item:
     """Add the ids and custom dimensions of the request; none of them takes the place of what the contract names."""
-    for name, value in item.step.correlation.items():
+    for name, value in item.step.correlation.copy().items():  # the user's threads may still be writing
         item.attributes.setdefault(name, value)
     if (user := item.step.correlation.get(names.USER_ID)) is not None:
         item.attributes[names.PSEUDONYMOUS_USER_ID] = user
@@ -94,7 +94,7 @@ def count(item: Item) -> Item:
 
 def own_facts(item: Item) -> Item:
     """Add what the step noted of itself, and what the user's code put on it."""
-    for name, value in item.step.attributes.items():
+    for name, value in item.step.attributes.copy().items():
         item.attributes.setdefault(name, value)
     item.content.update(item.step.content)
     if (address := item.attributes.get(names.SERVER_ADDRESS)) is not None:

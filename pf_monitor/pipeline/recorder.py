@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,8 @@ class PipelineRecorder:
         self._resources: dict[str, Resource] = {}
         self._meter_provider: MeterProvider | None = None
         self._metrics: Metrics | None = None
+        self._starting = threading.RLock()
+        """Held while the instruments are made: the first steps of a server may end at the same time."""
         self._sampler = Sampler.wanted(settings)
         self._worker: Worker[Step | RequestEnd | CustomEvent] = Worker(self._deliver, delay_s)
         self._random = random.Random()  # noqa: S311 - ids, not secrets; own, so that a user's seed repeats none
@@ -174,6 +177,12 @@ class PipelineRecorder:
 
     def _start_metrics(self, step: Step) -> Metrics:
         """Make the instruments at the first step: only then is the flow's name known, which is the role's."""
+        with self._starting:
+            if self._metrics is None:
+                self._metrics = self._make_metrics(step)
+            return self._metrics
+
+    def _make_metrics(self, step: Step) -> Metrics:
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 
@@ -186,5 +195,4 @@ class PipelineRecorder:
         flow = step.flow.name if step.flow is not None else ""
         self._meter_provider = MeterProvider(readers, self._resource(flow), shutdown_on_exit=False)
         add_process_counters(self._meter_provider)
-        self._metrics = Metrics(self._meter_provider)
-        return self._metrics
+        return Metrics(self._meter_provider)

@@ -31,6 +31,9 @@ _PER_FUNCTION_RESULT = 3
 _PER_CALLING_ANSWER = 4
 """The special tokens of an answer that calls functions; exact for one call and for several. Measured likewise."""
 
+_PER_TEXT_BESIDE_FUNCTIONS = 1
+"""What a text costs more when it could have been a call. Measured likewise."""
+
 _RESPONSES_END = 1
 """The Responses API bills the token that ends a message or a call; chat completions do not. Measured likewise."""
 
@@ -150,6 +153,7 @@ class _Tally:
     def __init__(self, model: str) -> None:
         encoding, is_its_own = models.encoding_for(model)
         self._model = model
+        self._offers_functions = False
         self.texts = TextCounter.for_encoding(encoding)
         self.missing: set[Missing] = set() if is_its_own else {Missing.TOKENIZER}
 
@@ -159,6 +163,7 @@ class _Tally:
         return Estimate(input_tokens, output_tokens, self.texts.method, tuple(sorted(self.missing)))
 
     def prompt(self, messages: Sequence[Any], functions: Sequence[Any]) -> int:
+        self._offers_functions = bool(functions)
         system = next((self._joined(m) for m in messages if member(m, "role") in ("system", "developer")), None)
         definitions = count_definitions(self.texts, functions, system=system)
         return sum(self._message(m) for m in messages) + _REPLY_PRIMER + definitions
@@ -170,8 +175,9 @@ class _Tally:
         return sum(1 if isinstance(item, int) else self.plain(item) for item in items(value))
 
     def answer(self, answer: Answer) -> int:
-        frame = _PER_CALLING_ANSWER if answer.calls else 0
-        return self.texts.count(answer.text) + frame + count_calls(self.texts, answer.calls)
+        if answer.calls:
+            return self.texts.count(answer.text) + _PER_CALLING_ANSWER + count_calls(self.texts, answer.calls)
+        return self.texts.count(answer.text) + (_PER_TEXT_BESIDE_FUNCTIONS if self._offers_functions else 0)
 
     def note_format(self, wanted: Any) -> None:
         if member(wanted, "type") == "json_schema":

@@ -1,6 +1,7 @@
 """How OpenAI's models see functions: their definitions in the prompt, and the calls that they write.
 
-Neither is documented. What is here was found out by people who compared many requests with what they were billed.
+Neither is documented. Definitions follow a formula that somebody fitted to published bills; the form of the calls is
+inferred, and rests on the bills of the recordings in docs/accuracy.md.
 """
 
 from __future__ import annotations
@@ -57,8 +58,9 @@ def count_definitions(counter: TextCounter, functions: Sequence[Any], *, system:
 def count_calls(counter: TextCounter, calls: Sequence[FunctionCall]) -> int:
     """Return what the calls in one message cost, the message itself left out.
 
-    One call is a message addressed to `functions.NAME`, whose text is the arguments. Several are one message to
-    `multi_tool_use.parallel`, which holds them all: https://community.openai.com/t/strange-token-cost-calculation-for-tool-calls/538914.
+    One call counts as a message addressed to `functions.NAME`, whose text is the arguments. Several count as one to
+    `multi_tool_use.parallel`, the pseudo-function that shows through in some models' answers, which holds them all.
+    No source states this; it gives what the recordings were billed.
 
     Args:
         counter: Counts.

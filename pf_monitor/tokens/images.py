@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from pf_monitor.tokens.models import bare, is_of
 
-# https://platform.openai.com/docs/guides/images-vision#calculating-costs, read in November 2025.
+# The method is that of https://platform.openai.com/docs/guides/images-vision#calculating-costs. Only 85 and 170 for
+# gpt-4o (also billed so in a recording) and the patches of gpt-4.1-mini and -nano were checked against a copy of that
+# page; the other numbers have yet to be.
 _TILES = {
     "gpt-5": (70, 140),
     "gpt-4.1": (85, 170),

@@ -66,7 +66,7 @@ class TextCounter:
             return 0
         if self._encoding is None:
             size = len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
-            return -(-size // _BYTES_PER_TOKEN)
+            return max(1, round(size / _BYTES_PER_TOKEN))
         if len(text) <= self._left:
             return sum(self._count_piece(piece) for piece in _pieces(text))
         return self._sampled(text)

@@ -187,7 +187,7 @@ def test_the_flow_in_the_current_folder_is_examined_unasked(
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("entry: [", "flow.flex.yaml cannot be read"), ("- entry", "not a YAML mapping"), (None, "has no flow.flex.yaml")],
+    [("entry: [", "flow.flex.yaml is not valid YAML"), ("- entry", "where a mapping is expected"), (None, "no flow")],
 )
 def test_a_flow_file_that_is_none_fails(examine: Examine, flow: Path, text: str | None, said: str) -> None:
     flow.joinpath("flow.flex.yaml").unlink()
@@ -196,8 +196,14 @@ def test_a_flow_file_that_is_none_fails(examine: Examine, flow: Path, text: str 
     assert said in examine(flow, fails=True)["flow"]["finding"]
 
 
+def test_a_folder_with_several_flows_is_asked_about(examine: Examine, flow: Path) -> None:
+    flow.joinpath("flow.dag.yml").write_text("inputs: {question: {type: string}}")
+    assert "name the file" in examine(flow, fails=True)["flow"]["finding"]
+    assert examine(flow / "flow.dag.yml")["flow"]["finding"] == "a DAG flow, flow.dag.yml"
+
+
 def test_a_folder_that_is_not_there_fails(examine: Examine, tmp_path: Path) -> None:
-    assert "is not a folder" in examine(tmp_path / "nowhere", fails=True)["flow"]["finding"]
+    assert "There is no folder" in examine(tmp_path / "nowhere", fails=True)["flow"]["finding"]
 
 
 def test_app_insights_enabled_switches_on_and_is_warned_about(examine: Examine, flow: Path) -> None:

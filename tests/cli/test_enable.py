@@ -5,13 +5,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from typer.testing import CliRunner, Result
 
-from pf_monitor import flowfile
 from pf_monitor.cli import app
+from pf_monitor.flowfile import edit
+from pf_monitor.flowfile.read import locate, read
+from pf_monitor.flowfile.settings import from_flow_files
 
 FLOWS = Path(__file__).parents[2] / "flows"
 
@@ -144,8 +147,8 @@ def test_the_connection_string_goes_along(tmp_path: Path) -> None:
     string = "InstrumentationKey=1;IngestionEndpoint=https://example.invalid/"
     run("enable", tmp_path, "--connection-string", string)
     run("enable", tmp_path)
-    variables = flowfile.read_settings(path).environment_variables
-    assert variables == {"PF_MONITOR_ENABLED": "true", "APPLICATIONINSIGHTS_CONNECTION_STRING": string}
+    variables = read(path).section("environment_variables")
+    assert variables == {"PF_MONITOR_ENABLED": True, "APPLICATIONINSIGHTS_CONNECTION_STRING": string}
 
 
 def test_says_that_it_moves_what_promptflow_refuses(tmp_path: Path) -> None:
@@ -156,11 +159,10 @@ def test_says_that_it_moves_what_promptflow_refuses(tmp_path: Path) -> None:
 def test_a_prompty_is_edited_in_its_front_matter(tmp_path: Path) -> None:
     text = "---\nname: n\nmodel:\n  api: chat\n---\nsystem:\n---\nenvironment_variables:\n"
     path = write(tmp_path, text, "n.prompty")
-    result = run("enable", tmp_path)
+    run("enable", tmp_path)
     assert path.read_text() == text.replace(
         "api: chat\n", "api: chat\nenvironment_variables:\n  PF_MONITOR_ENABLED: true\n"
     )
-    assert "only when it serves it" in result.output
     run("disable", path)
     assert path.read_text() == text
 
@@ -242,35 +244,16 @@ OURS = sorted(path.parent for path in FLOWS.glob("*/README.md"))
 
 @pytest.mark.parametrize("folder", OURS, ids=lambda path: path.name)
 def test_our_own_flows_are_switched_on(folder: Path) -> None:
-    read = flowfile.read_settings(folder)
-    assert read.problem is None
-    assert read.enabled
-    assert read.display_name == folder.name
+    assert from_flow_files([locate(folder)]).enabled
+    document = read(folder).document
+    assert document.get("display_name", document.get("name")) == folder.name
 
 
-@pytest.mark.parametrize(
-    ("text", "enabled", "deployed"),
-    [
-        ("entry: f:g", False, None),
-        ("app_insights_enabled: true", True, True),
-        ("app_insights_enabled: false", False, False),
-        ("app_insights_enabled: true\nenvironment_variables: {PF_MONITOR_ENABLED: false}", False, True),
-        ("environment_variables: {PF_MONITOR_ENABLED: 1}", True, None),
-        ("environment_variables: {PF_MONITOR_ENABLED: 'Yes'}", True, None),
-        ("environment_variables: nonsense", False, None),
-    ],
-)
-def test_reading_settings(tmp_path: Path, text: str, enabled: bool, deployed: bool | None) -> None:
-    read = flowfile.read_settings(write(tmp_path, text))
-    assert (read.kind, read.enabled, read.app_insights_enabled) == ("flex", enabled, deployed)
-
-
-def test_reading_never_raises(tmp_path: Path) -> None:
-    path = write(tmp_path, "entry: [")
-    assert "not valid YAML" in (flowfile.read_settings(path).problem or "")
-    path.write_bytes(b"\xff\xfe")
-    assert "UTF-8" in (flowfile.read_settings(path).problem or "")
-    assert flowfile.read_settings(tmp_path / "nowhere").path is None
+def _reads_back(yaml: YAML, path: Path, content: object) -> bool:
+    try:
+        return bool(yaml.load(path) == content)
+    except YAMLError:
+        return False
 
 
 names = st.text("abcxyz_", min_size=1, max_size=5)
@@ -293,13 +276,14 @@ def test_any_file_says_after_enable_what_it_said_before_and_the_switch(
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = not block
     yaml.dump(content, path)
+    assume(_reads_back(yaml, path, content))  # ruamel writes some scalars in flow style that it cannot read
 
-    flowfile.enable(path).write()
+    edit.enable(path).write()
     assert yaml.load(path) == {
         **content,
         "environment_variables": {**(variables if isinstance(variables, dict) else {}), "PF_MONITOR_ENABLED": True},
     }
-    flowfile.disable(path).write()
+    edit.disable(path).write()
     left = yaml.load(path)
     assert left.pop("environment_variables", {}) == (variables if isinstance(variables, dict) else {})
     assert left == {**before, **after}

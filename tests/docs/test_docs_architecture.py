@@ -14,7 +14,7 @@ from pf_monitor.pipeline import processors, worker
 
 PAGE = "architecture.md"
 
-LIGHT_ROOMS = ("instrument", "tokens", "pipeline", "model", "runtime", "settings", "flowsettings", "import_hooks")
+LIGHT_ROOMS = ("instrument", "tokens", "pipeline", "model", "runtime", "settings", "flowfile", "import_hooks")
 HEAVY = {"promptflow", "pandas", "fastapi", "flask", "starlette", "uvicorn", "duckdb", "duckdb_kql", "openai"}
 
 TABLE = {code(row[0])[0]: set(code(row[2])) for row in rows(sections(PAGE, 2)["Rooms, and which way imports point"])}
@@ -109,7 +109,7 @@ def test_names_that_the_page_mentions_are_in_the_code():
 
 def test_processors_are_listed_in_their_order():
     listed = [code(row[0])[0] for row in rows(sections(PAGE, 2)["The pipeline"])]
-    assert listed == [processor.__name__ for processor in processors.PROCESSORS]
+    assert listed == [processor.__name__ for processor in processors.processors()]
     assert all(name in read(PAGE).partition("## Rooms")[0] for name in listed), f"{PAGE}: the picture lacks a processor"
 
 

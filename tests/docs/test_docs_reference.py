@@ -11,15 +11,16 @@ import typer
 from doc_pages import PACKAGE, code, read, rows, sections
 
 import pf_monitor
-from pf_monitor import flowsettings
 from pf_monitor.cli import app
+from pf_monitor.flowfile import settings as flow_settings
+from pf_monitor.instrument import columns
 
 PAGE = "reference.md"
 
-COMING = frozenset({"demo", "disable", "doctor", "enable"})
+COMING: frozenset[str] = frozenset()
 """Commands that the page describes before the code has them. Take a name out when its command is there."""
 
-_VARIABLE = re.compile(r"(PF_MONITOR|APPLICATIONINSIGHTS|OTEL|AML|PROMPTFLOW)_[A-Z0-9_]+")
+_VARIABLE = re.compile(r"(PF_MONITOR|APPLICATIONINSIGHTS|APPINSIGHTS|OTEL|AML|PROMPTFLOW)_[A-Z0-9_]+")
 
 
 def first_column(text):
@@ -75,7 +76,8 @@ def constants(path):
 
 
 def variables_in_code():
-    return {
+    # Those of the columns are put together from the columns' names.
+    return {f"PF_MONITOR_{column.upper()}" for column in columns._COLUMNS} | {
         value
         for path in PACKAGE.rglob("*.py")
         for value in constants(path)
@@ -91,17 +93,17 @@ def test_every_environment_variable_is_documented_and_no_other():
 
 
 def test_every_flow_file_key_is_documented_and_no_other():
-    tree = ast.parse((PACKAGE / "flowsettings.py").read_text())
+    tree = ast.parse((PACKAGE / "flowfile" / "settings.py").read_text())
     actual = {
-        vars(flowsettings)[key.id] if isinstance(key, ast.Name) else key.value
+        vars(flow_settings)[key.id] if isinstance(key, ast.Name) else key.value
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "document.get"
         for key in node.args[:1]
     }
     documented = set(first_column(sections(PAGE, 3)["Flow file keys"]))
-    assert actual, "flowsettings.py no longer reads keys by document.get"
+    assert actual, "flowfile/settings.py no longer reads keys by document.get"
     assert documented == actual, f"{PAGE}, flow file keys: missing {actual - documented}, unknown {documented - actual}"
-    for name in flowsettings.FLOW_FILES:
+    for name in flow_settings.FLOW_FILES:
         assert name in code(sections(PAGE, 3)["Flow file keys"]), f"{PAGE}: {name} is not named as a flow file"
 
 

@@ -21,7 +21,8 @@ class Recorded:
 
     Attributes:
         number: Its line in the file, from 1.
-        path: Of the address that was called.
+        host: Of the address that was called.
+        path: Likewise, with the query.
         request: The body that was sent.
         response: The body that came back, as text.
         is_stream: Whether that is a stream of events.
@@ -50,9 +51,9 @@ class Recorded:
         return 400 if not self.is_stream and "error" in self.events[0] and self.usage is None else 200
 
 
-def read_recorded() -> list[Recorded]:
+def read_recorded(file: Path) -> list[Recorded]:
     exchanges = []
-    for number, line in enumerate(RECORDED.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         one = json.loads(line)
         host, _, path = one["uri"].removeprefix("https://").partition("#")[0].partition("/")
         is_stream = one["kind"] == "sse"
@@ -93,10 +94,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def recorded() -> list[Recorded]:
+def recorded_file() -> Path:
     if not RECORDED.is_file():
         pytest.skip("the recorded exchanges are not there: shared/data/llm-wire/recorded.jsonl beside this repository")
-    return read_recorded()
+    return RECORDED
+
+
+@pytest.fixture(scope="module")
+def recorded(recorded_file: Path) -> list[Recorded]:
+    return read_recorded(recorded_file)
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,7 @@ class Exchange(ABC):
     def estimate(self) -> Estimate:
         """Count the tokens of what was asked and what has been answered so far, for when the provider does not.
 
-        Takes about a millisecond for each 1,000 tokens; never waits for anything.
+        Takes about 0.1 ms for each 1,000 tokens; never waits for anything.
         """
 
     @abstractmethod
@@ -149,7 +149,7 @@ class Chat(Exchange):
         for choice in _list(_get(chunk, "choices")):
             self._take_choice(choice, _get(choice, "delta"), 0)
         if self.finish_reasons and self.usage is None:
-            self.usage = read_usage(chunk)  # Groq's stands elsewhere, on the last chunk
+            self.usage = read_usage(_get(chunk, "x_groq"))  # where Groq puts it, on the last chunk
 
     def _take_choice(self, choice: Any, message: Any, position: int) -> None:
         index = _get(choice, "index")

@@ -1,20 +1,22 @@
-"""What a flow file says about the monitor, read without promptflow and without a YAML library of our own."""
+"""What a flow's file tells the monitor, for the monitored process: whatever is wrong with a file, the flow runs."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pf_monitor import notices
+from pf_monitor.flowfile.read import (
+    DEPLOYED_SWITCH,
+    FLOW_FILES,
+    BrokenFlowFileError,
+    FlowFileError,
+    load,
+    read_text,
+)
 from pf_monitor.settings import CONNECTION_STRING, ENABLED, Settings, read_flag
-
-FLOW_FILES = ("flow.flex.yaml", "flow.flex.yml", "flow.dag.yaml", "flow.dag.yml")
-PROMPTY = ".prompty"
-DEPLOYED_SWITCH = "app_insights_enabled"
-"""How prompt flow's own workshop switches telemetry on. Legal only in a deployed flow: promptflow's tools refuse it."""
 
 _LARGEST_FILE = 1_000_000
 
@@ -27,22 +29,22 @@ def from_flow_files(places: Iterable[Path]) -> Settings:
     """
     served = os.environ.get("PROMPTFLOW_PROJECT_PATH")
     for place in [*places, *([Path(served)] if served else []), Path()]:
-        files = [place] if place.suffix else [place / name for name in FLOW_FILES]
+        files = [place / name for name in FLOW_FILES] if place.is_dir() else [place]
         for file in files:
-            if (settings := _read(file)) is not None:
+            if (settings := _settings(file)) is not None:
                 return settings
     return Settings()
 
 
 def display_name(path: Path) -> str | None:
     """Return what a flow file calls its flow, or None when it does not say."""
-    document = _load(path) or {}
+    document = _document(path) or {}
     name = document.get("display_name")
     return name.strip() or None if isinstance(name, str) else None
 
 
-def _read(path: Path) -> Settings | None:
-    document = _load(path)
+def _settings(path: Path) -> Settings | None:
+    document = _document(path)
     if document is None:
         return None
     variables = document.get("environment_variables")
@@ -59,29 +61,17 @@ def _read(path: Path) -> Settings | None:
     return Settings().with_environment(environment)
 
 
-def _load(path: Path) -> Mapping[str, Any] | None:
-    """Read a YAML mapping; None when there is none to be had, which is said once if the file is there."""
+def _document(path: Path) -> Mapping[str, Any] | None:
+    """Read a flow's file; None when there is nothing to be had, which is said once if the file is broken."""
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST_FILE:
             return None
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
-
-        text = path.read_text(encoding="utf-8")
-        try:
-            document = YAML(typ="safe", pure=True).load(_front_matter(text) if path.suffix == PROMPTY else text)
-        except (YAMLError, UnicodeDecodeError) as error:
-            notices.say_once(f"flow-file {path}", "pf_monitor cannot read %s: %s", path, error)
-            return None
-    except OSError:
-        return None
-    return document if isinstance(document, Mapping) else None
-
-
-def _front_matter(prompty: str) -> str:
-    """Return the YAML at the top of a prompty, between two lines of dashes."""
-    parts = re.split(r"^-{3,}\s*$", prompty, maxsplit=2, flags=re.MULTILINE)
-    return parts[1] if len(parts) == 3 else ""
+        return load(read_text(path), path)
+    except BrokenFlowFileError as error:
+        notices.say_once(f"flow-file {path}", "pf_monitor cannot read %s: %s", path, error.__cause__)
+    except (OSError, FlowFileError):
+        pass
+    return None
 
 
 def _variable(value: object) -> str:
