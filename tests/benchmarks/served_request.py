@@ -22,11 +22,12 @@ def benchmark(_: dict[str, Any]) -> Iterator[Figure]:
     Each is what it adds to the unmonitored requests of the same round, in the median of the rounds: within minutes a
     shared machine becomes slower and faster again by more than what is looked for.
     """
-    rounds: list[dict[str, tuple[float, float]]] = []
     tracers = (UNMONITORED, NOT_ENABLED, MONITOR, PROMPTFLOW)
     with server("model") as model, server("ingestion") as telemetry:
-        for _round in range(ROUNDS):
-            rounds.append({tracer: serve(tracer, "four_nodes", model, telemetry, REQUESTS) for tracer in tracers})
+        rounds = [
+            {tracer: serve(tracer, "four_nodes", model, telemetry, REQUESTS) for tracer in tracers}
+            for _round in range(ROUNDS)
+        ]
 
     def added(tracer: str, which: int) -> float:
         return statistics.median(timed[tracer][which] - timed[UNMONITORED][which] for timed in rounds)
