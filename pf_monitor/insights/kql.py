@@ -24,11 +24,8 @@ from duckdb_kql.lower import lower
 from duckdb_kql.translate import to_sql
 
 from pf_monitor.insights.properties import Property, find_properties, read_properties, walk
-from pf_monitor.insights.schema import DIMENSIONS, TABLES
+from pf_monitor.insights.schema import DIMENSIONS, SCHEMA, TABLES
 from pf_monitor.insights.timespan import Timespan
-
-SCHEMA: Final = "items"
-"""The schema of the tables in the database, which no query can name."""
 
 MAX_QUERY_LENGTH: Final = 100_000
 """Characters. Azure takes more, but the parser here is Python."""
@@ -78,7 +75,7 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
         tables = _tables(query, kql)
         _mend_aggregates(query)
         properties = find_properties(query) if by_property else None
-        hidden = [] if properties is None else [one.column for one in properties]
+        hidden = [] if properties is None else [name for one in properties for name in one.columns]
         names = {table: [*(column.name for column in columns), *hidden] for table, columns in TABLES.items()}
         body = str(to_sql(query, names))
     except KqlError as error:
@@ -101,10 +98,11 @@ def _with(parts: Sequence[str], body: str) -> str:
 
 def _source(table: str, timespan: Timespan | None, properties: Sequence[Property] | None) -> str:
     """What a query sees of a table."""
-    if properties is None:
-        columns = f"* REPLACE ({DIMENSIONS}::JSON AS {DIMENSIONS})"
-    else:
-        columns = ", ".join(("*", *(one.selected for one in properties)))
+    own = (
+        f"{DIMENSIONS}::JSON AS {DIMENSIONS}" if properties is None and column.name == DIMENSIONS else f'"{column.name}"'
+        for column in TABLES[table]
+    )
+    columns = ", ".join((*own, *(selected for one in properties or () for selected in one.selected)))
     where = ""
     if timespan is not None:
         start, end = (moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ") for moment in timespan)

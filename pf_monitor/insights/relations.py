@@ -12,8 +12,8 @@ from typing import Any, Final
 import duckdb
 import orjson
 
-from pf_monitor.insights.kql import SCHEMA, QueryError
-from pf_monitor.insights.schema import TABLES
+from pf_monitor.insights.kql import QueryError
+from pf_monitor.insights.schema import SCHEMA, TABLES
 
 _TABLE_FUNCTIONS: Final = frozenset({"generate_series", "range", "unnest"})
 

@@ -12,8 +12,7 @@ import duckdb
 import orjson
 
 from pf_monitor.insights.kql import QueryError
-from pf_monitor.insights.properties import HIDDEN_PREFIX
-from pf_monitor.insights.schema import AzureType, Column
+from pf_monitor.insights.schema import HIDDEN_PREFIX, AzureType, Column
 
 Value = str | int | float | bool | None
 """A cell: JSON as Azure's API has it. A datetime is ISO-8601 text in UTC, a dynamic its JSON text, a timespan

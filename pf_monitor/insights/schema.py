@@ -21,6 +21,9 @@ class Column(NamedTuple):
     type: AzureType
 
 
+HIDDEN_PREFIX: Final = "\x1f"
+"""How a hidden column's name begins; results leave out what does. No query can spell it unnoticed."""
+
 _SQL_TYPES: Final[Mapping[AzureType, str]] = {
     "string": "VARCHAR",
     "datetime": "TIMESTAMP",
@@ -28,6 +31,9 @@ _SQL_TYPES: Final[Mapping[AzureType, str]] = {
     "int": "INTEGER",
     "dynamic": "JSON",
 }
+
+SCHEMA: Final = "items"
+"""The schema of the tables in the database, which no query can name."""
 
 DIMENSIONS: Final = "customDimensions"
 """The column that nearly every query reads a few properties of. It is stored as DuckDB's VARIANT, which keeps each

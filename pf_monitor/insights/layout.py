@@ -1,0 +1,151 @@
+"""How the tables lie in the database: their columns, hidden ones among them, and what brings an older store up to date.
+
+Beside Azure's columns a table has a typed column for each key of `keys.py`, and a short hash of `operation_Id`, by which
+the rows of one operation are found without reading a text column whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import duckdb
+import orjson
+
+from pf_monitor.insights.keys import KEYS
+from pf_monitor.insights.schema import DIMENSIONS, HIDDEN_PREFIX, SCHEMA, TABLES, sql_type
+
+VERSION: Final = 2
+"""The layout that is written here. 1 had Azure's columns alone, and no `layout` table to say so."""
+
+OPERATION_HASH: Final = f"{HIDDEN_PREFIX}operation"
+"""The hidden column with the hash of `operation_Id`."""
+
+
+class LayoutError(Exception):
+    """The database has a layout that cannot be used as it is."""
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, *, read_only: bool) -> None:
+    """Make the tables, or bring those of an older layout up to date, all or nothing.
+
+    Raises:
+        LayoutError: If the layout is newer than this version's, or older and the database is open for reading only.
+    """
+    version = _version(connection)
+    if version == VERSION:
+        return
+    if version > VERSION:
+        raise LayoutError(
+            f"It was written by a newer pf-monitor (layout {version}; this one knows {VERSION}): update pf-monitor"
+        )
+    if read_only:
+        raise LayoutError("It was written by an earlier pf-monitor: run `pf-monitor up` once, which brings it up to date")
+    connection.execute("BEGIN")
+    try:
+        for statement in _upgrade(version):
+            connection.execute(statement)
+    except BaseException:
+        roll_back(connection)
+        raise
+    connection.execute("COMMIT")
+    connection.execute("CHECKPOINT")
+
+
+def roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    """End a transaction that failed; one whose commit failed has ended by itself."""
+    try:
+        connection.execute("ROLLBACK")
+    except duckdb.TransactionException:
+        pass
+
+
+def _version(connection: duckdb.DuckDBPyConnection) -> int:
+    """The layout of the database: 0 if it is empty."""
+    found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [SCHEMA]).fetchall()
+    names = {name for (name,) in found}
+    if "layout" not in names:
+        return 1 if names else 0
+    row = connection.execute(f"SELECT version FROM {SCHEMA}.layout").fetchone()  # noqa: S608 - a constant
+    return int(row[0]) if row else 0
+
+
+def _upgrade(version: int) -> Iterator[str]:
+    yield f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"
+    for table in TABLES:
+        if version == 1:
+            yield f"ALTER TABLE {SCHEMA}.{table} RENAME TO {table}_1"
+        yield f"CREATE TABLE {SCHEMA}.{table} ({', '.join(_definitions(table))})"
+        if version == 1:
+            yield insert_sql(table, f"(SELECT * FROM {SCHEMA}.{table}_1)", plain=False)
+            yield f"DROP TABLE {SCHEMA}.{table}_1"
+    yield f"CREATE TABLE {SCHEMA}.layout AS SELECT {VERSION} AS version"
+
+
+def _definitions(table: str) -> Iterator[str]:
+    for column in TABLES[table]:
+        # What DuckDB cannot read as the column's type becomes null; without a time no query would find the row again.
+        yield f'"{column.name}" {sql_type(column)}{" NOT NULL" if column.name == "timestamp" else ""}'
+    for key in KEYS.values():
+        yield f'"{key.column}" {key.sql_type}'
+    yield f'"{OPERATION_HASH}" UINTEGER'
+
+
+def insert_sql(table: str, source: str, *, plain: bool, columns: Iterable[str] | None = None) -> str:
+    """Return the statement that inserts rows.
+
+    Args:
+        table: The table.
+        source: A relation with the rows, its customDimensions as VARIANT.
+        plain: Whether the relation has the values of the keys' columns too; they are read from customDimensions
+            otherwise.
+        columns: The columns that the relation has, if not all; the others stay empty.
+    """
+    given = {column.name for column in TABLES[table]} if columns is None else set(columns)
+    values = [*_values(table, given), *_key_values(plain), operation_hash('"operation_Id"')]
+    return f"INSERT INTO {SCHEMA}.{table} SELECT {', '.join(values)} FROM {source}"  # noqa: S608 - of known names
+
+
+def _values(table: str, given: set[str]) -> Iterator[str]:
+    for column in TABLES[table]:
+        if column.type == "string":  # a KQL string is never null
+            yield f"coalesce(\"{column.name}\", '')" if column.name in given else "''"
+        else:
+            yield f'"{column.name}"' if column.name in given else "NULL"
+
+
+def _key_values(plain: bool) -> Iterator[str]:
+    for key in KEYS.values():
+        yield f'"{key.column}"' if plain else key.filled
+
+
+def operation_hash(value: str) -> str:
+    """Return the SQL of an operation's hash, from that of its id."""
+    return f"(md5_number_lower(coalesce({value}, '')) % 4294967296)::UINTEGER"
+
+
+def documents_sql(table: str, *, plain: bool) -> str:
+    """Return the statement that inserts documents: a list of JSON texts, each an object of one array a column.
+
+    DuckDB reads such a text many times faster than Python binds values, and twice as fast as an array of objects.
+    """
+    shape: dict[str, str] = {
+        column.name: "JSON" if column.type == "dynamic" else sql_type(column) for column in TABLES[table]
+    }
+    if plain:
+        shape |= {key.column: key.sql_type for key in KEYS.values()}
+    described = orjson.dumps({name: [kind] for name, kind in shape.items()}).decode()
+    cells = ", ".join(f'unnest(document."{name}") AS "{name}"' for name in shape)
+    documents = f"SELECT from_json(unnest(?::VARCHAR[]), '{described}') AS document"
+    rows = f"SELECT {cells} FROM ({documents})"  # noqa: S608 - of known names
+    return insert_sql(
+        table,
+        f"(SELECT * REPLACE ({DIMENSIONS}::VARIANT AS {DIMENSIONS}) FROM ({rows}))",  # noqa: S608 - likewise
+        plain=plain,
+    )
+
+
+STATEMENTS: Final[Mapping[tuple[str, bool], str]] = {
+    (table, plain): documents_sql(table, plain=plain) for table in TABLES for plain in (True, False)
+}
+"""`documents_sql` by table, and whether the documents are plain."""
