@@ -24,7 +24,7 @@ from duckdb_kql.lower import lower
 from duckdb_kql.translate import to_sql
 
 from pf_monitor.insights.properties import Property, find_properties, read_properties, walk
-from pf_monitor.insights.schema import DIMENSIONS, SCHEMA, TABLES
+from pf_monitor.insights.schema import DIMENSIONS, TABLES, stored
 from pf_monitor.insights.timespan import Timespan
 
 MAX_QUERY_LENGTH: Final = 100_000
@@ -107,7 +107,7 @@ def _source(table: str, timespan: Timespan | None, properties: Sequence[Property
     if timespan is not None:
         start, end = (moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ") for moment in timespan)
         where = f" WHERE timestamp >= TIMESTAMP '{start}' AND timestamp < TIMESTAMP '{end}'"
-    return f"SELECT {columns} FROM {SCHEMA}.{table}{where}"  # noqa: S608 - of names known here, and of times
+    return f"SELECT {columns} FROM {stored(table)}{where}"  # noqa: S608 - of names known here, and of times
 
 
 def visualization(kql: str) -> str | None:

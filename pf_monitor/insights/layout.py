@@ -13,7 +13,7 @@ import duckdb
 import orjson
 
 from pf_monitor.insights.keys import KEYS
-from pf_monitor.insights.schema import DIMENSIONS, HIDDEN_PREFIX, SCHEMA, TABLES, sql_type
+from pf_monitor.insights.schema import CATALOG, DIMENSIONS, HIDDEN_PREFIX, SCHEMA, TABLES, sql_type, stored
 
 VERSION: Final = 2
 """The layout that is written here. 1 had Azure's columns alone, and no `layout` table to say so."""
@@ -49,7 +49,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, *, read_only: bool) -> None:
         roll_back(connection)
         raise
     connection.execute("COMMIT")
-    connection.execute("CHECKPOINT")
+    connection.execute(f"CHECKPOINT {CATALOG}")
 
 
 def roll_back(connection: duckdb.DuckDBPyConnection) -> None:
@@ -62,24 +62,27 @@ def roll_back(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _version(connection: duckdb.DuckDBPyConnection) -> int:
     """The layout of the database: 0 if it is empty."""
-    found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [SCHEMA]).fetchall()
+    found = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = ?", [CATALOG, SCHEMA]
+    ).fetchall()
     names = {name for (name,) in found}
     if "layout" not in names:
         return 1 if names else 0
-    row = connection.execute(f"SELECT version FROM {SCHEMA}.layout").fetchone()  # noqa: S608 - a constant
+    row = connection.execute(f"SELECT version FROM {stored('layout')}").fetchone()  # noqa: S608 - a constant
     return int(row[0]) if row else 0
 
 
 def _upgrade(version: int) -> Iterator[str]:
-    yield f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"
+    yield f"CREATE SCHEMA IF NOT EXISTS {CATALOG}.{SCHEMA}"
     for table in TABLES:
+        old = stored(f"{table}_1")
         if version == 1:
-            yield f"ALTER TABLE {SCHEMA}.{table} RENAME TO {table}_1"
-        yield f"CREATE TABLE {SCHEMA}.{table} ({', '.join(_definitions(table))})"
+            yield f"ALTER TABLE {stored(table)} RENAME TO {table}_1"
+        yield f"CREATE TABLE {stored(table)} ({', '.join(_definitions(table))})"
         if version == 1:
-            yield insert_sql(table, f"(SELECT * FROM {SCHEMA}.{table}_1)", plain=False)
-            yield f"DROP TABLE {SCHEMA}.{table}_1"
-    yield f"CREATE TABLE {SCHEMA}.layout AS SELECT {VERSION} AS version"
+            yield insert_sql(table, f"(SELECT * FROM {old})", plain=False)
+            yield f"DROP TABLE {old}"
+    yield f"CREATE TABLE {stored('layout')} AS SELECT {VERSION} AS version"
 
 
 def _definitions(table: str) -> Iterator[str]:
@@ -103,7 +106,7 @@ def insert_sql(table: str, source: str, *, plain: bool, columns: Iterable[str] |
     """
     given = {column.name for column in TABLES[table]} if columns is None else set(columns)
     values = [*_values(table, given), *_key_values(plain), operation_hash('"operation_Id"')]
-    return f"INSERT INTO {SCHEMA}.{table} SELECT {', '.join(values)} FROM {source}"  # noqa: S608 - of known names
+    return f"INSERT INTO {stored(table)} SELECT {', '.join(values)} FROM {source}"  # noqa: S608 - of known names
 
 
 def _values(table: str, given: set[str]) -> Iterator[str]:

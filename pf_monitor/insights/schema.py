@@ -32,12 +32,18 @@ _SQL_TYPES: Final[Mapping[AzureType, str]] = {
     "dynamic": "JSON",
 }
 
+CATALOG: Final = "store"
 SCHEMA: Final = "items"
-"""The schema of the tables in the database, which no query can name."""
+"""Database and schema of the tables, which no query can name."""
 
 DIMENSIONS: Final = "customDimensions"
 """The column that nearly every query reads a few properties of. It is stored as DuckDB's VARIANT, which keeps each
 property as a column of its own: reading one property does not read, let alone parse, the others."""
+
+
+def stored(name: str) -> str:
+    """Return a table's full name in the database."""
+    return f"{CATALOG}.{SCHEMA}.{name}"
 
 
 def sql_type(column: Column) -> str:

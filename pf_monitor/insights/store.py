@@ -22,6 +22,7 @@ from pf_monitor.insights.kql import QueryError, Sql, explain_database_error, tra
 from pf_monitor.insights.layout import LayoutError, prepare
 from pf_monitor.insights.relations import check_relations
 from pf_monitor.insights.result import Table, read_result
+from pf_monitor.insights.schema import CATALOG
 from pf_monitor.insights.timespan import Timespan
 from pf_monitor.insights.writer import StoreError, Writer
 
@@ -59,21 +60,17 @@ class Store:
         path = directory / FILE_NAME
         if read_only and not path.exists():
             raise StoreError(f"There is no telemetry in {directory}")
+        connection = duckdb.connect(config=_CONFIG)
         try:
             if not read_only:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 directory.chmod(0o700)
-            connection = duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
-        except duckdb.IOException as error:
-            if "lock" in str(error):
-                raise StoreBusyError(f"Another process has the store in {directory} open") from error
-            raise StoreError(f"Cannot open the store in {directory}: {error}") from error
-        except (duckdb.Error, OSError) as error:
-            raise StoreError(f"Cannot open the store in {directory}: {error}") from error
-        try:
+            _attach(connection, path, read_only=read_only)
             prepare(connection, read_only=read_only)
-        except (LayoutError, duckdb.Error) as error:
+        except (LayoutError, duckdb.Error, OSError) as error:
             connection.close()
+            if isinstance(error, duckdb.IOException) and "lock" in str(error):
+                raise StoreBusyError(f"Another process has the store in {directory} open") from error
             raise StoreError(f"Cannot open the store in {directory}: {error}") from error
         _lock_down(connection)
         return cls(connection, read_only=read_only)
@@ -153,12 +150,24 @@ class Store:
         self.close()
 
 
+_ROW_GROUP: Final = 30_720
+"""Rows that are compressed together: DuckDB's default is four times as many, and has the last ones compressed anew at
+each checkpoint until there are as many. That costs ingestion more than the disk it saves (15 %) is worth."""
+
 _CONFIG: Final[dict[str, str | int | float | list[str]]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
-    "checkpoint_threshold": "64MB",
+    "checkpoint_threshold": "256MB",
     "python_enable_replacements": False,
 }
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path, *, read_only: bool) -> None:
+    quoted = str(path).replace("'", "''")
+    options = "READ_ONLY" if read_only else f"ROW_GROUP_SIZE {_ROW_GROUP}"
+    connection.execute(f"ATTACH '{quoted}' AS {CATALOG} ({options})")
+    spill = f"{path}.tmp".replace("'", "''")
+    connection.execute(f"SET temp_directory = '{spill}'")
 
 
 @contextmanager
