@@ -19,6 +19,7 @@ class Document(NamedTuple):
     table: str
     plain: bool
     """Whether the keys' columns are filled, all of their values being plain."""
+    columns: frozenset[str]
     text: str
 
 
@@ -33,9 +34,10 @@ def encode(rows: Sequence[Row]) -> list[Document]:
         dimensions = values.get(DIMENSIONS)
         known = plain_values(dimensions) if isinstance(dimensions, dict) else None
         groups[table, known is not None].append(values if not known else {**values, **known})
-    return [Document(table, plain, _columns(group)) for (table, plain), group in groups.items()]
+    return [_document(table, plain, group) for (table, plain), group in groups.items()]
 
 
-def _columns(rows: Sequence[Mapping[str, object]]) -> str:
-    names = set().union(*rows)
-    return orjson.dumps({name: [row.get(name) for row in rows] for name in names}).decode()
+def _document(table: str, plain: bool, rows: Sequence[Mapping[str, object]]) -> Document:
+    columns = frozenset[str]().union(*rows)
+    text = orjson.dumps({name: [row.get(name) for row in rows] for name in columns}).decode()
+    return Document(table, plain, columns, text)

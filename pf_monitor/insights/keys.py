@@ -30,11 +30,7 @@ class Key(NamedTuple):
 
     name: str
     type: KeyType
-
-    @property
-    def column(self) -> str:
-        """The column's name."""
-        return f"{HIDDEN_PREFIX}{self.name}"
+    column: str
 
     @property
     def sql_type(self) -> str:
@@ -64,7 +60,7 @@ def number_sql(text: str, sql_type: str, *, otherwise: str) -> str:
 
 
 def _keys(kind: KeyType, names: str) -> dict[str, Key]:
-    return {name: Key(name, kind) for name in names.split()}
+    return {name: Key(name, kind, f"{HIDDEN_PREFIX}{name}") for name in names.split()}
 
 
 KEYS: Final[Mapping[str, Key]] = {
@@ -99,15 +95,15 @@ def plain_values(dimensions: Mapping[str, object]) -> dict[str, str | int | floa
     """Return the columns' values, by column; None if a value is not plain, so that only `Key.filled` knows them."""
     values: dict[str, str | int | float] = {}
     for name in dimensions.keys() & KEYS.keys():
-        value, key = dimensions[name], KEYS[name]
+        value, (_, kind, column) = dimensions[name], KEYS[name]
         if not isinstance(value, str):
             return None
-        if key.type == "text":
-            values[key.column] = value
-        elif key.type == "long" and _LONG.fullmatch(value):
-            values[key.column] = int(value)
-        elif key.type == "real" and _REAL.fullmatch(value) and math.isfinite(number := float(value)):
-            values[key.column] = number
+        if kind == "text":
+            values[column] = value
+        elif kind == "long" and _LONG.fullmatch(value):
+            values[column] = int(value)
+        elif kind == "real" and _REAL.fullmatch(value) and math.isfinite(number := float(value)):
+            values[column] = number
         else:
             return None
     return values

@@ -6,7 +6,8 @@ the rows of one operation are found without reading a text column whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 import duckdb
@@ -80,7 +81,7 @@ def _upgrade(version: int) -> Iterator[str]:
             yield f"ALTER TABLE {stored(table)} RENAME TO {table}_1"
         yield f"CREATE TABLE {stored(table)} ({', '.join(_definitions(table))})"
         if version == 1:
-            yield insert_sql(table, f"(SELECT * FROM {old})", plain=False)
+            yield insert_sql(table, old, [column.name for column in TABLES[table]], plain=False)
             yield f"DROP TABLE {old}"
     yield f"CREATE TABLE {stored('layout')} AS SELECT {VERSION} AS version"
 
@@ -94,32 +95,38 @@ def _definitions(table: str) -> Iterator[str]:
     yield f'"{OPERATION_HASH}" UINTEGER'
 
 
-def insert_sql(table: str, source: str, *, plain: bool, columns: Iterable[str] | None = None) -> str:
+def insert_sql(table: str, source: str, columns: Iterable[str], *, plain: bool) -> str:
     """Return the statement that inserts rows.
 
     Args:
         table: The table.
         source: A relation with the rows, its customDimensions as VARIANT.
-        plain: Whether the relation has the values of the keys' columns too; they are read from customDimensions
-            otherwise.
-        columns: The columns that the relation has, if not all; the others stay empty.
+        columns: The columns that the relation has; the others stay empty.
+        plain: Whether those of the keys are among them, if they have a value; otherwise they are read from
+            customDimensions.
     """
-    given = {column.name for column in TABLES[table]} if columns is None else set(columns)
-    values = [*_values(table, given), *_key_values(plain), operation_hash('"operation_Id"')]
+    given = set(columns)
+    values = [*_values(table, given), *_key_values(given, plain=plain)]
+    values.append(operation_hash('"operation_Id"' if "operation_Id" in given else "''"))
     return f"INSERT INTO {stored(table)} SELECT {', '.join(values)} FROM {source}"  # noqa: S608 - of known names
 
 
 def _values(table: str, given: set[str]) -> Iterator[str]:
     for column in TABLES[table]:
-        if column.type == "string":  # a KQL string is never null
+        if column.name == "itemId":
+            yield 'coalesce("itemId", uuid()::VARCHAR)' if column.name in given else "uuid()::VARCHAR"
+        elif column.type == "string":  # a KQL string is never null
             yield f"coalesce(\"{column.name}\", '')" if column.name in given else "''"
         else:
             yield f'"{column.name}"' if column.name in given else "NULL"
 
 
-def _key_values(plain: bool) -> Iterator[str]:
+def _key_values(given: set[str], *, plain: bool) -> Iterator[str]:
     for key in KEYS.values():
-        yield f'"{key.column}"' if plain else key.filled
+        if plain:
+            yield f'"{key.column}"' if key.column in given else "NULL"
+        else:
+            yield key.filled
 
 
 def operation_hash(value: str) -> str:
@@ -127,28 +134,18 @@ def operation_hash(value: str) -> str:
     return f"(md5_number_lower(coalesce({value}, '')) % 4294967296)::UINTEGER"
 
 
-def documents_sql(table: str, *, plain: bool) -> str:
+@lru_cache(maxsize=256)
+def documents_sql(table: str, columns: frozenset[str], *, plain: bool) -> str:
     """Return the statement that inserts documents: a list of JSON texts, each an object of one array a column.
 
-    DuckDB reads such a text many times faster than Python binds values, and twice as fast as an array of objects.
+    DuckDB reads such a text many times faster than Python binds values, and twice as fast as an array of objects. What
+    the documents leave out is left out of the statement, since planning one takes its time too.
     """
-    shape: dict[str, str] = {
-        column.name: "JSON" if column.type == "dynamic" else sql_type(column) for column in TABLES[table]
-    }
-    if plain:
-        shape |= {key.column: key.sql_type for key in KEYS.values()}
-    described = orjson.dumps({name: [kind] for name, kind in shape.items()}).decode()
+    types = {column.name: "JSON" if column.type == "dynamic" else sql_type(column) for column in TABLES[table]}
+    types |= {key.column: key.sql_type for key in KEYS.values()}
+    shape = {name: [kind] for name, kind in types.items() if name in columns}
     cells = ", ".join(f'unnest(document."{name}") AS "{name}"' for name in shape)
-    documents = f"SELECT from_json(unnest(?::VARCHAR[]), '{described}') AS document"
+    documents = f"SELECT from_json(unnest(?::VARCHAR[]), '{orjson.dumps(shape).decode()}') AS document"
     rows = f"SELECT {cells} FROM ({documents})"  # noqa: S608 - of known names
-    return insert_sql(
-        table,
-        f"(SELECT * REPLACE ({DIMENSIONS}::VARIANT AS {DIMENSIONS}) FROM ({rows}))",  # noqa: S608 - likewise
-        plain=plain,
-    )
-
-
-STATEMENTS: Final[Mapping[tuple[str, bool], str]] = {
-    (table, plain): documents_sql(table, plain=plain) for table in TABLES for plain in (True, False)
-}
-"""`documents_sql` by table, and whether the documents are plain."""
+    variant = f"{DIMENSIONS}::VARIANT AS {DIMENSIONS}"
+    return insert_sql(table, f"(SELECT * REPLACE ({variant}) FROM ({rows}))", columns, plain=plain)  # noqa: S608

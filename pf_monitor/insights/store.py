@@ -157,7 +157,7 @@ each checkpoint until there are as many. That costs ingestion more than the disk
 _CONFIG: Final[dict[str, str | int | float | list[str]]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
-    "checkpoint_threshold": "256MB",
+    "checkpoint_threshold": "512MB",
     "python_enable_replacements": False,
 }
 

@@ -14,7 +14,7 @@ import orjson
 
 from pf_monitor.insights.documents import Document, encode
 from pf_monitor.insights.envelope import Row
-from pf_monitor.insights.layout import STATEMENTS, roll_back
+from pf_monitor.insights.layout import documents_sql, roll_back
 
 _BATCH_ROWS: Final = 20_000
 """Rows in one transaction, about: bounds memory and the wait of those whose rows come last."""
@@ -131,13 +131,14 @@ class Writer:
         return {}
 
     def _insert(self, documents: Sequence[Document]) -> None:
-        texts: defaultdict[tuple[str, bool], list[str]] = defaultdict(list)
-        for table, plain, text in documents:
-            texts[table, plain].append(text)
+        groups: defaultdict[tuple[str, bool], list[Document]] = defaultdict(list)
+        for one in documents:
+            groups[one.table, one.plain].append(one)
         self._cursor.execute("BEGIN")
         try:
-            for kind, gathered in texts.items():
-                self._cursor.execute(STATEMENTS[kind], [gathered])
+            for (table, plain), group in groups.items():
+                columns = group[0].columns.union(*(one.columns for one in group))
+                self._cursor.execute(documents_sql(table, columns, plain=plain), [[one.text for one in group]])
             self._cursor.execute("COMMIT")
         except BaseException:
             roll_back(self._cursor)
