@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 import duckdb
 from duckdb_kql import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedError, SourceSpan, ir
 from duckdb_kql.lower import lower
-from duckdb_kql.translate import to_sql
+from duckdb_kql.translate import render_expr, to_sql
 
 from pf_monitor.insights.properties import Property, find_properties, read_properties, walk
 from pf_monitor.insights.schema import DIMENSIONS, TABLES, stored
@@ -82,10 +82,31 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
         raise _explain(error, kql) from error
     except RecursionError:
         raise QueryError("The query is nested too deeply") from None
+    body = _plainer(body, query)
     if properties is not None:
         body = read_properties(body, properties)
     sources = [f'"{table}" AS NOT MATERIALIZED ({_source(table, timespan, properties)})' for table in tables]
     return Sql(_with(sources, body), reads_properties=properties is not None)
+
+
+_BIN = re.compile(r"""to_timestamp\(floor\(epoch\("timestamp"\) / epoch\((INTERVAL '\d+[dhms]')\)\) \* epoch\(\1\)\)"""
+                  " AT TIME ZONE 'UTC'")  # fmt: skip
+
+
+def _plainer(sql: str, query: ir.Query) -> str:
+    """Say in fewer words what the translator writes for times, which stand in every query of a page.
+
+    A datetime that is written out need not be parsed in each of Kusto's formats. A bin of `timestamp` needs neither
+    floating point nor time zones, which take DuckDB ten times as long.
+    """
+    for node in walk(query):
+        if isinstance(node, ir.Literal) and node.kind == "datetime" and _ISO_TIME.fullmatch(str(node.value)):
+            sql = sql.replace(render_expr(node), f"TIMESTAMP '{node.value}'")
+    return _BIN.sub(r"""time_bucket(\1, "timestamp", TIMESTAMP '1970-01-01')""", sql)
+
+
+_ISO_TIME = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z")
+"""A time that exists in every month."""
 
 
 def _with(parts: Sequence[str], body: str) -> str:
@@ -105,7 +126,7 @@ def _source(table: str, timespan: Timespan | None, properties: Sequence[Property
     columns = ", ".join((*own, *(selected for one in properties or () for selected in one.selected)))
     where = ""
     if timespan is not None:
-        start, end = (moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ") for moment in timespan)
+        start, end = (moment.astimezone(UTC).isoformat().replace("+00:00", "Z") for moment in timespan)
         where = f" WHERE timestamp >= TIMESTAMP '{start}' AND timestamp < TIMESTAMP '{end}'"
     return f"SELECT {columns} FROM {stored(table)}{where}"  # noqa: S608 - of names known here, and of times
 

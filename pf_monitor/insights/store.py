@@ -18,11 +18,12 @@ from typing import Final, Self
 import duckdb
 
 from pf_monitor.insights.envelope import Row
-from pf_monitor.insights.kql import QueryError, Sql, explain_database_error, translate, visualization
+from pf_monitor.insights.kql import QueryError, explain_database_error, visualization
 from pf_monitor.insights.layout import LayoutError, prepare
 from pf_monitor.insights.relations import check_relations
 from pf_monitor.insights.result import Table, read_result
 from pf_monitor.insights.schema import CATALOG
+from pf_monitor.insights.templates import KEPT, Translation, translation
 from pf_monitor.insights.timespan import Timespan
 from pf_monitor.insights.writer import StoreError, Writer
 
@@ -47,6 +48,7 @@ class Store:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, read_only: bool) -> None:
         self._connection = connection
+        self._checked: set[str] = set()
         self._writer = None if read_only else Writer(connection)
 
     @classmethod
@@ -110,14 +112,14 @@ class Store:
         """
         deadline = time.monotonic() + timeout
         try:
-            sql = translate(kql, timespan)
+            translated = translation(kql, timespan, by_property=True)
             try:
-                result = self._run(sql, limit, deadline)
+                result = self._run(translated, limit, deadline)
             except duckdb.Error as error:
-                if isinstance(error, duckdb.InterruptException) or not sql.reads_properties:
+                if isinstance(error, duckdb.InterruptException) or not translated.sql.reads_properties:
                     raise
                 # What stands around a property in the translated query may take JSON only.
-                result = self._run(translate(kql, timespan, by_property=False), limit, deadline)
+                result = self._run(translation(kql, timespan, by_property=False), limit, deadline)
         except duckdb.InterruptException as error:
             raise QueryError(
                 f"The query ran longer than {timeout:g} s and was stopped: narrow its time range, or summarize earlier"
@@ -126,16 +128,24 @@ class Store:
             raise explain_database_error(error, kql) from error
         return result._replace(visualization=visualization(kql))
 
-    def _run(self, sql: Sql, limit: int, deadline: float) -> Table:
+    def _run(self, translated: Translation, limit: int, deadline: float) -> Table:
         cursor = self._connection.cursor()
         try:
-            check_relations(cursor, sql.text)
+            self._check(cursor, translated.template)
             with _interrupted_at(deadline, cursor):
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
-                cursor.execute(sql.text)
+                cursor.execute(translated.sql.text)
                 return read_result(cursor, limit)
         finally:
             cursor.close()
+
+    def _check(self, cursor: duckdb.DuckDBPyConnection, template: str) -> None:
+        if template in self._checked:
+            return
+        check_relations(cursor, template)
+        if len(self._checked) >= KEPT:
+            self._checked.clear()
+        self._checked.add(template)
 
     def close(self) -> None:
         """Store what is still under way, and close the file."""
