@@ -23,6 +23,8 @@ from duckdb_kql import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedE
 from duckdb_kql.lower import lower
 from duckdb_kql.translate import render_expr, to_sql
 
+from pf_monitor.insights.layout import OPERATION_HASH, operation_hash
+from pf_monitor.insights.operations import operation_asked_for
 from pf_monitor.insights.properties import Property, find_properties, read_properties, walk
 from pf_monitor.insights.schema import DIMENSIONS, TABLES, stored
 from pf_monitor.insights.timespan import Timespan
@@ -73,6 +75,7 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
     try:
         query = lower(kql)
         tables = _tables(query, kql)
+        operation = operation_asked_for(query)
         _mend_aggregates(query)
         properties = find_properties(query) if by_property else None
         hidden = [] if properties is None else [name for one in properties for name in one.columns]
@@ -85,7 +88,7 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
     body = _plainer(body, query)
     if properties is not None:
         body = read_properties(body, properties)
-    sources = [f'"{table}" AS NOT MATERIALIZED ({_source(table, timespan, properties)})' for table in tables]
+    sources = [f'"{table}" AS NOT MATERIALIZED ({_source(table, timespan, properties, operation)})' for table in tables]
     return Sql(_with(sources, body), reads_properties=properties is not None)
 
 
@@ -117,17 +120,23 @@ def _with(parts: Sequence[str], body: str) -> str:
     return f"{prefix}, {body.removeprefix('WITH ')}" if body.startswith("WITH ") else f"{prefix} {body}"
 
 
-def _source(table: str, timespan: Timespan | None, properties: Sequence[Property] | None) -> str:
+def _source(
+    table: str, timespan: Timespan | None, properties: Sequence[Property] | None, operation: str | None
+) -> str:
     """What a query sees of a table."""
     own = (
         f"{DIMENSIONS}::JSON AS {DIMENSIONS}" if properties is None and column.name == DIMENSIONS else f'"{column.name}"'
         for column in TABLES[table]
     )
     columns = ", ".join((*own, *(selected for one in properties or () for selected in one.selected)))
-    where = ""
+    conditions = []
+    if operation is not None:
+        literal = "'{}'".format(operation.replace("'", "''"))
+        conditions.append(f'"{OPERATION_HASH}" = {operation_hash(literal)}')
     if timespan is not None:
         start, end = (moment.astimezone(UTC).isoformat().replace("+00:00", "Z") for moment in timespan)
-        where = f" WHERE timestamp >= TIMESTAMP '{start}' AND timestamp < TIMESTAMP '{end}'"
+        conditions.append(f"timestamp >= TIMESTAMP '{start}' AND timestamp < TIMESTAMP '{end}'")
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {columns} FROM {stored(table)}{where}"  # noqa: S608 - of names known here, and of times
 
 

@@ -1,14 +1,15 @@
 """Translations that are kept: parsing and checking a query takes longer than running it.
 
-The queries of a page differ from one load to the next in their times alone. So a query is translated with stand-ins in
-the place of its `datetime(...)` literals and of its time range, and what comes of it is kept, by the query's text without
-times. The times are put in after that. A query whose stand-ins do not all arrive in the SQL is translated as it is.
+The queries of a page differ from one load to the next in their times alone, or in the id of an operation. So a query is
+translated with stand-ins in the place of its `datetime(...)` literals, of its time range, and of text that is 32 hex
+digits; what comes of it is kept, by the query's text with stand-ins. What they stand for is put in after that. A query
+whose stand-ins do not all arrive in the SQL is translated as it is.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -19,10 +20,11 @@ from pf_monitor.insights.timespan import Timespan
 KEPT: Final = 256
 """Translations kept at most, each of some 30 KB."""
 
-_LITERAL = re.compile(r"\bdatetime\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z)\)")
-_STAND_INS: Final = "8999-09-09T09:09:09"
-"""How every stand-in begins: a time that no query means."""
-_MAX_TIMES: Final = 20
+_LITERAL = re.compile(r"(\bdatetime\()(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z)(?=\))" r'|(")([0-9a-f]{32})(?=")')
+_TIME: Final = "8999-09-09T09:09:09."
+_ID: Final = "fedcba9876543210fedcba9876"
+"""How the stand-ins begin: a time and an id that no query means."""
+_MAX_LITERALS: Final = 20
 
 
 class Translation(NamedTuple):
@@ -30,25 +32,32 @@ class Translation(NamedTuple):
 
     sql: Sql
     template: str
-    """The SQL with stand-ins for its times: what is safe about it is safe about the SQL."""
+    """The SQL with stand-ins: what is safe about it is safe about the SQL."""
 
 
 def translation(kql: str, timespan: Timespan | None, *, by_property: bool) -> Translation:
     """Translate a query, or take what has been kept; arguments and errors are those of `translate`."""
-    times = list(dict.fromkeys(_LITERAL.findall(kql)))
-    if len(times) > _MAX_TIMES or _STAND_INS in kql or "query_now" in kql or not all(map(_is_time, times)):
-        return _direct(kql, timespan, by_property=by_property)
-    numbers = {time: number for number, time in enumerate(times)}
-    masked = _LITERAL.sub(lambda match: f"datetime({_stand_in(numbers[match[1]])})", kql)
+    literals: dict[str, str] = {}
+
+    def mask(match: re.Match[str]) -> str:
+        opening, literal = (match[1], match[2]) if match[1] else (match[3], match[4])
+        return opening + literals.setdefault(literal, _stand_in(len(literals), is_time=bool(match[1])))
+
+    masked = _LITERAL.sub(mask, kql)
+    spread = ["", ""]
     if timespan is not None:
-        times.extend(moment.astimezone(UTC).isoformat().replace("+00:00", "Z") for moment in timespan)
+        for number, moment in enumerate(timespan):
+            spread[number] = _stand_in(_MAX_LITERALS + number, is_time=True)
+            literals[f"{'<>'[number]}{_iso(moment)}"] = spread[number]
+    if len(literals) > _MAX_LITERALS or _TIME in kql or _ID in kql or "query_now" in kql or not _are_times(literals):
+        return _direct(kql, timespan, by_property=by_property)
     try:
-        template, reads_properties = _template(masked, timespan is not None, len(numbers), by_property)
+        template, reads_properties = _template(masked, *spread, by_property)
     except QueryError:
         return _direct(kql, timespan, by_property=by_property)  # whose error names the place in the query as it is
-    if any(_stand_in(number) not in template for number in range(len(times))):
+    if any(stand_in not in template for stand_in in literals.values()):
         return _direct(kql, timespan, by_property=by_property)
-    return Translation(Sql(_filled(template, times), reads_properties), template)
+    return Translation(Sql(_filled(template, literals), reads_properties), template)
 
 
 def _direct(kql: str, timespan: Timespan | None, *, by_property: bool) -> Translation:
@@ -57,26 +66,30 @@ def _direct(kql: str, timespan: Timespan | None, *, by_property: bool) -> Transl
 
 
 @lru_cache(maxsize=KEPT)
-def _template(masked: str, has_timespan: bool, literals: int, by_property: bool) -> Sql:
-    timespan = None
-    if has_timespan:
-        timespan = Timespan(*(datetime.fromisoformat(_stand_in(literals + number)) for number in range(2)))
+def _template(masked: str, start: str, end: str, by_property: bool) -> Sql:
+    timespan = Timespan(datetime.fromisoformat(start), datetime.fromisoformat(end)) if start else None
     return translate(masked, timespan, by_property=by_property)
 
 
-def _stand_in(number: int) -> str:
-    return f"{_STAND_INS}.{100_001 + number:06}Z"
+def _stand_in(number: int, *, is_time: bool) -> str:
+    return f"{_TIME}{100_001 + number}Z" if is_time else f"{_ID}{100_001 + number}"
 
 
-def _is_time(text: str) -> bool:
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _are_times(literals: Mapping[str, str]) -> bool:
     try:
-        datetime.fromisoformat(text)
+        for literal, stand_in in literals.items():
+            if stand_in.startswith(_TIME):
+                datetime.fromisoformat(literal.lstrip("<>"))
     except ValueError:
         return False
     return True
 
 
-def _filled(template: str, times: Sequence[str]) -> str:
-    for number, time in enumerate(times):
-        template = template.replace(_stand_in(number), time)
+def _filled(template: str, literals: Mapping[str, str]) -> str:
+    for literal, stand_in in literals.items():
+        template = template.replace(stand_in, literal.lstrip("<>"))
     return template
