@@ -77,8 +77,8 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
 
 
 _LET = re.compile(r'("_l\d+_\w+") AS \(')
-"""How the translator begins a `let` that is a table. It is a name for what it says, as in Azure: a filter behind it reaches
-the table, and columns that nobody reads are not made. DuckDB would make it whole where it is named twice."""
+"""How the translator begins a `let` that is a table. It is a name for what it says, as in Azure: a filter behind it
+reaches the table, and columns that nobody reads are not made. DuckDB would make it whole where it is named twice."""
 
 
 def _with(parts: Sequence[str], body: str) -> str:
