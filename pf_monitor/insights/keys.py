@@ -46,9 +46,7 @@ class Key(NamedTuple):
             return text
         path = ir.PathAccess(ir.ColumnRef(DIMENSIONS), (ir.PathStep(self.name, None),))
         function = "tolong" if self.type == "long" else "todouble"
-        written = render_expr(ir.FunctionCall(function, (path,))).replace(
-            render_expr(path), f"CAST({variant} AS JSON)"
-        )
+        written = render_expr(ir.FunctionCall(function, (path,))).replace(render_expr(path), f"CAST({variant} AS JSON)")
         return number_sql(text, self.sql_type, otherwise=written)
 
 
@@ -81,9 +79,7 @@ KEYS: Final[Mapping[str, Key]] = {
         pf_monitor.usage.llm_calls
         """,
     ),
-    **_keys(
-        "real", "pf_monitor.usage.cost_usd gen_ai.response.time_to_first_chunk gen_ai.evaluation.score.value"
-    ),
+    **_keys("real", "pf_monitor.usage.cost_usd gen_ai.response.time_to_first_chunk gen_ai.evaluation.score.value"),
 }
 """By name. A change here is a change of the store's layout; see `layout.py`."""
 

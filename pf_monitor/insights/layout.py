@@ -41,7 +41,9 @@ def prepare(connection: duckdb.DuckDBPyConnection, *, read_only: bool) -> None:
             f"It was written by a newer pf-monitor (layout {version}; this one knows {VERSION}): update pf-monitor"
         )
     if read_only:
-        raise LayoutError("It was written by an earlier pf-monitor: run `pf-monitor up` once, which brings it up to date")
+        raise LayoutError(
+            "It was written by an earlier pf-monitor: run `pf-monitor up` once, which brings it up to date"
+        )
     connection.execute("BEGIN")
     try:
         for statement in _upgrade(version):

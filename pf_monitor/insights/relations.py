@@ -12,8 +12,8 @@ from typing import Any, Final
 import duckdb
 import orjson
 
-from pf_monitor.insights.kql import QueryError
 from pf_monitor.insights.schema import CATALOG, SCHEMA, TABLES
+from pf_monitor.table import QueryError
 
 _TABLE_FUNCTIONS: Final = frozenset({"generate_series", "range", "unnest"})
 

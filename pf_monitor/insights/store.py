@@ -18,14 +18,15 @@ from typing import Final, Self
 import duckdb
 
 from pf_monitor.insights.envelope import Row
-from pf_monitor.insights.kql import QueryError, explain_database_error, visualization
+from pf_monitor.insights.kql import explain_database_error, visualization
 from pf_monitor.insights.layout import LayoutError, prepare
 from pf_monitor.insights.relations import check_relations
-from pf_monitor.insights.result import Table, read_result
+from pf_monitor.insights.result import read_result
 from pf_monitor.insights.schema import CATALOG
 from pf_monitor.insights.templates import KEPT, Translation, translation
 from pf_monitor.insights.timespan import Timespan
 from pf_monitor.insights.writer import StoreError, Writer
+from pf_monitor.table import QueryError, Table
 
 FILE_NAME: Final = "insights.duckdb"
 

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from pf_monitor.insights.kql import QueryError, Sql, translate
+from pf_monitor.insights.kql import Sql, translate
 from pf_monitor.insights.timespan import Timespan
+from pf_monitor.table import QueryError
 
 KEPT: Final = 256
 """Translations kept at most, each of some 30 KB."""

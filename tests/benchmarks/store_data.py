@@ -28,11 +28,58 @@ class Span(NamedTuple):
 
 def setup() -> Iterator[str]:
     """Statements that make the texts to choose from, in temporary tables."""
-    words = (
-        "the a tent pack stove weighs holds costs packs stands kilograms litres euros days warranty covers seams poles"
-        " zips floor cabin flysheet water column millimetres returned unused within for with and of two three four"
-        " people season family trekking light waterproof opening porch bicycle table aluminium nylon buckle belt lid"
-    ).split()
+    words = [
+        "the",
+        "a",
+        "tent",
+        "pack",
+        "stove",
+        "weighs",
+        "holds",
+        "costs",
+        "packs",
+        "stands",
+        "kilograms",
+        "litres",
+        "euros",
+        "days",
+        "warranty",
+        "covers",
+        "seams",
+        "poles",
+        "zips",
+        "floor",
+        "cabin",
+        "flysheet",
+        "water",
+        "column",
+        "millimetres",
+        "returned",
+        "unused",
+        "within",
+        "for",
+        "with",
+        "and",
+        "of",
+        "two",
+        "three",
+        "four",
+        "people",
+        "season",
+        "family",
+        "trekking",
+        "light",
+        "waterproof",
+        "opening",
+        "porch",
+        "bicycle",
+        "table",
+        "aluminium",
+        "nylon",
+        "buckle",
+        "belt",
+        "lid",
+    ]
     listed = ", ".join(f"'{word}'" for word in words)
     yield f"""
         CREATE OR REPLACE TEMP TABLE sentences AS
@@ -49,9 +96,7 @@ def setup() -> Iterator[str]:
         GROUP BY p.number"""
 
 
-MACROS: Final = (
-    "CREATE OR REPLACE TEMP MACRO md5_number(x) AS (hash(x))",
-)
+MACROS: Final = ("CREATE OR REPLACE TEMP MACRO md5_number(x) AS (hash(x))",)
 
 
 def operations(first: int, count: int, total: int, time: Span) -> str:
@@ -127,7 +172,11 @@ def _bucket(ms: str) -> str:
 def _span(*, name: str, number: int, parent: int | None, after: int, ms: str, type_: str, dims: Sequence[str]) -> str:
     """One kind of span of every request."""
     place = f"spans[{1 + 8 * (number % 4)}:{8 + 8 * (number % 4)}] || trace[{1 + 8 * number}:{8 + 8 * number}]"
-    above = "''" if parent is None else f"spans[{1 + 8 * parent}:{8 + 8 * parent}] || trace[{1 + 8 * parent}:{8 + 8 * parent}]"
+    above = (
+        "''"
+        if parent is None
+        else f"spans[{1 + 8 * parent}:{8 + 8 * parent}] || trace[{1 + 8 * parent}:{8 + 8 * parent}]"
+    )
     kind = "request" if parent is None else "dependency"
     own = "" if parent is None else f"{type_} AS type, {_text('api.openai.com' if number == 3 else '')} AS target,"
     return f"""
