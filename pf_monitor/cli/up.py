@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,8 @@ def up(
         Path | None,
         typer.Option(help="Where telemetry is kept. Default: $PF_MONITOR_DATA, else ~/.pf_monitor/insights."),
     ] = None,
+    keep_days: Annotated[int, typer.Option(min=1, max=3650, help="Delete telemetry that is older.")] = 30,
+    keep_gb: Annotated[float, typer.Option(min=0.1, help="Delete the oldest telemetry beyond this size.")] = 10,
 ) -> None:
     """Run the local Application Insights until Ctrl-C.
 
@@ -27,7 +30,7 @@ def up(
     `pf-monitor up --port 4400 --data ./telemetry` runs another one beside the first.
     """
     with needs_local_extra():
-        from pf_monitor.insights import Store, StoreBusyError, StoreError
+        from pf_monitor.insights import Limits, Store, StoreBusyError, StoreError
         from pf_monitor.insights.server import PortInUseError, bind, serve
 
     os.umask(0o077)  # what is written from here on is its owner's alone
@@ -35,6 +38,7 @@ def up(
     directory = data or default_directory()
     try:
         with bind(port) as listener, Store.open(directory) as store:
+            store.keep_within(Limits(timedelta(days=keep_days), int(keep_gb * 1024**3)))
             _announce(console, listener.getsockname()[1], directory)
             serve(store, listener)
     except PortInUseError:

@@ -19,8 +19,9 @@ from pf_monitor.insights import body as body_module
 from pf_monitor.insights.body import MAX_BODY_BYTES, BodyEncodingError, BodyTooLargeError
 from pf_monitor.insights.guard import LoopbackOnly
 from pf_monitor.insights.ingestion import Outcome, submit
-from pf_monitor.insights.store import Store, StoreError
+from pf_monitor.insights.store import Store
 from pf_monitor.insights.timespan import parse_timespan
+from pf_monitor.insights.writer import StoreError
 from pf_monitor.local import PORT, connection_string
 from pf_monitor.table import QueryError, Table
 
@@ -81,8 +82,9 @@ def create_app(store: Store) -> FastAPI:
         return Response(headers={"x-ms-qps-subscribed": "false"})
 
     @app.get("/health")
-    async def health() -> Mapping[str, str]:
-        return {"status": "ok"}
+    async def health() -> Mapping[str, object]:
+        held = store.held
+        return {"status": "ok"} | ({} if held is None else {"store": held._asdict()})
 
     @app.get("/")
     async def welcome(request: Request) -> PlainTextResponse:

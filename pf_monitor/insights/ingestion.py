@@ -8,7 +8,8 @@ from typing import NamedTuple, Self
 
 from pf_monitor.insights.body import Unreadable, parse_items
 from pf_monitor.insights.envelope import EnvelopeError, Row, to_row
-from pf_monitor.insights.store import Store, StoreError
+from pf_monitor.insights.store import Store
+from pf_monitor.insights.writer import StoreError
 
 
 class Refusal(NamedTuple):

@@ -1,12 +1,13 @@
-"""How the tables lie in the database: their columns, hidden ones among them, and what brings an older store up to date.
+"""How the tables lie in the database: their columns, hidden ones among them; what brings an older store up to date.
 
-Beside Azure's columns a table has a typed column for each key of `keys.py`, and a short hash of `operation_Id`, by which
-the rows of one operation are found without reading a text column whole.
+Beside Azure's columns a table has a typed column for each key of `keys.py`, and a short hash of `operation_Id`, by
+which the rows of one operation are found without reading a text column whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final
 
@@ -57,10 +58,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, *, read_only: bool) -> None:
 
 def roll_back(connection: duckdb.DuckDBPyConnection) -> None:
     """End a transaction that failed; one whose commit failed has ended by itself."""
-    try:
+    with suppress(duckdb.TransactionException):
         connection.execute("ROLLBACK")
-    except duckdb.TransactionException:
-        pass
 
 
 def _version(connection: duckdb.DuckDBPyConnection) -> int:

@@ -1,7 +1,7 @@
 """Queries for one operation, the trace view's own: which one they ask for.
 
-Tables are in the order of time, so nothing says where the rows of an operation lie. Reading every operation_Id would take
-longer than all else; a short hash beside it (`layout.py`) is read in its place.
+Tables are in the order of time, so nothing says where the rows of an operation lie. Reading every operation_Id would
+take longer than all else; a short hash beside it (`layout.py`) is read in its place.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def operation_asked_for(query: ir.Query) -> str | None:
     operators = list(query.operators)
     tables = [query.source]
     if operators and isinstance(operators[0], ir.Union):
-        union = operators.pop(0)
-        branches: list[Any] = list(union.branches)
+        union: Any = operators.pop(0)
+        branches = list(union.branches)
         if not all(isinstance(one, ir.Query) and not one.operators and not one.lets for one in branches):
             return None
         tables += [one.source for one in branches]
