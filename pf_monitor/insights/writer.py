@@ -154,6 +154,6 @@ class Writer:
 
 def _reason(error: Exception) -> str:
     text = str(error)
-    if isinstance(error, duckdb.IOException) and "No space left on device" in text:
+    if "No space left on device" in text:
         return "the disk is full. Make room, or keep less: pf-monitor up --keep-gb 2"
     return text
