@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from pf_monitor.web.formats import Number
 
@@ -22,6 +22,11 @@ class Change(NamedTuple):
 
 
 Good = Literal["more", "less", "neither"]
+
+
+_NOTABLE_POINTS: Final = 0.5
+_NOTABLE_PERCENT: Final = 2.0
+"""Below these a change is said, but not called good or bad."""
 
 
 def change(now: Number | None, before: Number | None, *, good: Good, than: str, points: bool = False) -> Change | None:
@@ -48,6 +53,6 @@ def change(now: Number | None, before: Number | None, *, good: Good, than: str, 
     size = f"{abs(difference):,.0f}" if abs(difference) >= 10 else f"{abs(difference):.1f}"
     rises = difference > 0
     verdict: Literal["better", "worse", "same"] = "same"
-    if good != "neither":
+    if good != "neither" and abs(difference) >= (_NOTABLE_POINTS if points else _NOTABLE_PERCENT):
         verdict = "better" if rises == (good == "more") else "worse"
     return Change("▲" if rises else "▼", f"{size} {unit} {'more' if rises else 'less'} than {than}", verdict)

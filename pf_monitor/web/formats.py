@@ -44,11 +44,11 @@ def _grouped(value: Number) -> str:
 def _scaled(value: Number) -> str:
     """Three digits and k, M or G: `12.3k`. Up to 9,999 as it is."""
     if abs(value) < 10_000:
-        return _grouped(value)
+        return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 100 else f"{value:.1f}"
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size * 0.9995:
             return f"{_three_digits(value / size)}{suffix}"
-    return _grouped(value)
+    return f"{value:,.0f}"
 
 
 def _three_digits(value: float) -> str:

@@ -61,32 +61,16 @@ def share_bar(value: float | None, of: float | None) -> Markup:
     )
 
 
-def span_bar(start: float, end: float, *, tone: int, failed: bool) -> Markup:
+def span_bar(start: float, end: float, *, tone: int) -> Markup:
     """Draw when a step of a request ran, within the time that the whole took.
 
     Args:
         start: When it began, as a share of the whole.
         end: When it ended.
         tone: The colour of its kind.
-        failed: Whether it is marked as failed.
     """
-    left, right = max(0.0, min(1.0, start)), max(0.0, min(1.0, end))
-    shapes = [
-        element("line", x1="0", x2="100%", y1=8, y2=8, class_="rail"),
-        element(
-            "rect",
-            x=percent(left),
-            width=percent(max(0.004, right - left)),
-            y=3,
-            height=10,
-            rx=2,
-            class_=f"tone-{tone} filled",
-        ),
-    ]
-    if failed:
-        shapes.append(
-            element(
-                "rect", x=percent(left), width=percent(max(0.004, right - left)), y=3, height=10, rx=2, class_="failed"
-            )
-        )
-    return element("svg", *shapes, class_="span-bar", width="100%", height=16, aria_hidden="true")
+    left, right = (max(0.0, min(1.0, one)) for one in (start, end))
+    width = max(0.004, right - left)
+    rail = element("line", x1="0", x2="100%", y1=8, y2=8, class_="rail")
+    bar = element("rect", x=percent(min(left, 1 - width)), width=percent(width), y=3, height=10, rx=2, class_=f"tone-{tone} filled")
+    return element("svg", rail, bar, class_="span-bar", width="100%", height=16, aria_hidden="true")

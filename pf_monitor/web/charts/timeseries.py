@@ -154,8 +154,8 @@ def _bars(key: str, times: Times, series: Sequence[Series], scale: Scale) -> Ite
                 width=percent(width),
                 y=top,
                 height=max(0.75, bottom - top),
-                fill=frame.fill(key, one.tone) or None,
-                class_="bar tone-1 filled" if one.tone == 1 else "bar",
+                fill=frame.fill(key, one.tone) or None if len(series) > 1 else None,
+                class_=f"bar tone-{one.tone} filled" if one.tone == 1 or len(series) == 1 else "bar",
             )
             below += value
 
@@ -223,7 +223,7 @@ def _description(series: Sequence[Series], unit: Unit) -> str:
 
 
 def _legend(series: Sequence[Series], form: str) -> list[LegendEntry]:
-    if len(series) < 2 and form == "lines":
+    if len(series) < 2:
         return []
     return [LegendEntry(one.name, one.tone, "bar" if form == "bars" else "line") for one in series]
 

@@ -26,7 +26,7 @@ ERRORS: Final = (
     Column("Requests", "requests", "count"),
     Column("Latest message", "message", "long"),
     Column("Node", "node", "text", filter="node"),
-    Column("Latest", "latest", "time"),
+    Column("Latest", "last_seen", "time"),
     Column("Request", "operation_Id", "request"),
 )
 NODES: Final = (
@@ -73,7 +73,7 @@ def drawn(data: Operations) -> list[Markup]:
     """Draw the range over time."""
     scope, points = data["scope"], data["series"]
     found = [_rate(data), over_time.latency(scope, points), over_time.error_rate(scope, points), _throttled(data)]
-    if data["throttled"] or any(point["streamed"] for point in data["call_series"]):
+    if any(point["streamed"] for point in data["call_series"]):
         found.append(_first_token(data))
     if data["processes"]:
         found += [_processors(data), _memory(data)]

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from pf_monitor.views.quality import MetricScores, MetricSeries, Quality, ScoreBucket, quality
 from pf_monitor.web.asked import Asked
 from pf_monitor.web.charts import Bin, Series, histogram, time_series
-from pf_monitor.web.formats import DECIMAL, SHARE
+from pf_monitor.web.formats import COUNT, DECIMAL, SHARE
 from pf_monitor.web.over_time import column, times
 from pf_monitor.web.page import Data, Page, Source
 
@@ -47,18 +47,25 @@ def charts_of(data: Quality, row: MetricScores, number: int) -> list[Markup]:
 
 
 def _over_time(data: Quality, series: MetricSeries, row: MetricScores, number: int) -> list[Markup]:
-    points, drawn = series["points"], []
-    when = times(data["scope"], points)
+    points, metric = series["points"], row["metric"]
+    when, drawn = times(data["scope"], points), []
     if row["pass_rate"] is not None:
-        rate = Series("pass rate", column(points, "pass_rate"), 3, column(points, "pass_low"), column(points, "pass_high"))
-        title, note = f"{row['metric']}: pass rate", "The band is the 95 % interval."
-        drawn.append(time_series(f"rate-{number}", title, when, [rate], unit=SHARE, extent=(0, 1), note=note))
+        low, high = column(points, "pass_low"), column(points, "pass_high")
+        rate = Series("pass rate", column(points, "pass_rate"), 1, low, high)
+        title = f"{metric}: pass rate"
+        drawn.append(time_series(f"rate-{number}", title, when, [rate], unit=SHARE, extent=(0, 1), note=_BAND))
+        failed = Series("violations", column(points, "failed"), 5)
+        title = f"{metric}: violations"
+        drawn.append(time_series(f"violations-{number}", title, when, [failed], unit=COUNT, form="bars"))
     if row["average"] is not None:
         low, high = (_filled(points, end) for end in ("average_low", "average_high"))
         average = Series("average", column(points, "average"), 1, low, high)
-        title, note = f"{row['metric']}: average score", "The band is the 95 % interval, where there is more than one score."
-        drawn.append(time_series(f"average-{number}", title, when, [average], unit=DECIMAL, note=note))
+        title = f"{metric}: average score"
+        drawn.append(time_series(f"average-{number}", title, when, [average], unit=DECIMAL, note=_BAND))
     return drawn
+
+
+_BAND: Final = "The band is the 95 % interval."
 
 
 def _filled(points: Sequence[Mapping[str, Any]], key: str) -> list[float | None]:

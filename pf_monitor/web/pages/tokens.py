@@ -42,7 +42,7 @@ _QUESTIONS: Final = (
     Column("Requests", "requests", "count"),
     Column("Tokens", "total_tokens", "tokens"),
     Column("Cost", "cost_usd", "usd"),
-    Column("Latest", "latest", "time"),
+    Column("Latest", "last_seen", "time"),
     Column("Request", "operation_Id", "request"),
 )
 _SESSIONS: Final = (
@@ -51,8 +51,8 @@ _SESSIONS: Final = (
     Column("Requests", "requests", "count"),
     Column("Tokens", "total_tokens", "tokens"),
     Column("Cost", "cost_usd", "usd"),
-    Column("Began", "began", "time"),
-    Column("Latest", "latest", "time"),
+    Column("First", "first_seen", "time"),
+    Column("Latest", "last_seen", "time"),
 )
 
 
@@ -71,8 +71,8 @@ def present(data: Tokens, asked: Asked) -> Mapping[str, Any]:
         "distribution": distribution(data),
         "tables": [
             table("By model", MODELS, data["by_model"], asked, empty=nothing),
-            table("Most expensive nodes", NODES, data["expensive_nodes"], asked, empty=nothing),
             table("By deployment", _DEPLOYMENTS, data["by_deployment"], asked, empty=nothing),
+            table("Most expensive nodes", NODES, data["expensive_nodes"], asked, empty=nothing),
             table("Most expensive questions", _QUESTIONS, data["expensive_questions"], asked, empty=nothing),
             table("Most expensive sessions", _SESSIONS, data["expensive_sessions"], asked, empty="No session is known."),
         ],

@@ -11,6 +11,7 @@ from pf_monitor.web.charts import span_bar
 from pf_monitor.web.page import Data, NotFoundError, Page, Source
 
 _TONES: Final = {"flow": 6, "request": 6, "node": 1, "retrieval": 4, "llm": 3, "embedding": 2}
+_FAILED: Final = 5
 _KINDS: Final = {"llm": "model", "": "other"}
 _DEEPEST: Final = 6
 """Steps below this are not indented further."""
@@ -44,9 +45,8 @@ def present(data: Trace, _: Asked) -> Mapping[str, Any]:
 def _step(span: TraceSpan, data: Trace) -> Mapping[str, Any]:
     whole = data["total_ms"] or 1.0
     start = span["offset_ms"] / whole
-    bar = span_bar(
-        start, start + span["duration_ms"] / whole, tone=_TONES.get(span["kind"], 6), failed=span["is_failed"]
-    )
+    tone = _FAILED if span["is_failed"] else _TONES.get(span["kind"], 6)
+    bar = span_bar(start, start + span["duration_ms"] / whole, tone=tone)
     known = [span[side] for side in ("prompt_tokens", "completion_tokens")]  # type: ignore[literal-required]
     return {
         "span": span,
