@@ -72,7 +72,7 @@ def present(data: Operations, asked: Asked) -> Mapping[str, Any]:
 def drawn(data: Operations) -> list[Markup]:
     """Draw the range over time."""
     scope, points = data["scope"], data["series"]
-    found = [_rate(data), over_time.latency(scope, points), over_time.error_rate(scope, points), _throttled(data)]
+    found = [_rate(data), over_time.latency(scope, points), over_time.error_rate(scope, points), throttled(data)]
     if any(point["streamed"] for point in data["call_series"]):
         found.append(_first_token(data))
     if data["processes"]:
@@ -105,7 +105,8 @@ def _rate(data: Operations) -> Markup:
     return time_series("rate-chart", "Requests per minute", _times(data, data["series"]), series, unit=DECIMAL, form="bars")
 
 
-def _throttled(data: Operations) -> Markup:
+def throttled(data: Operations) -> Markup:
+    """Draw how many model calls the provider throttled."""
     points = data["call_series"]
     series = [Series("throttled", column(points, "throttled"), 5)]
     return time_series("throttled-chart", "Model calls throttled", _times(data, points), series, unit=COUNT, form="bars")
