@@ -78,7 +78,11 @@ def _again(items: list[tuple[str, Record]], moment: datetime, chance: random.Ran
     began = min(_time(record) for _, record in items)
     slower = _SLOWER * chance.lognormvariate(0, 0.45)
     ids = {str(record["id"]): f"{chance.getrandbits(64):016x}" for _, record in items if record.get("id")}
-    operation, session, user = f"{chance.getrandbits(128):032x}", f"s-{chance.randrange(140)}", f"u-{chance.randrange(9)}"
+    operation, session, user = (
+        f"{chance.getrandbits(128):032x}",
+        f"s-{chance.randrange(140)}",
+        f"u-{chance.randrange(9)}",
+    )
     for table, record in items:
         offset = (_time(record) - began) * slower
         dimensions = _priced(json.loads(record["customDimensions"])) | {"session.id": session}

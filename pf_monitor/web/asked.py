@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -64,10 +64,10 @@ class Asked:
         """Link to this page without one of its filters."""
         return link(self.path, [pair for pair in [*self.pairs, *self.kept] if pair != (name, value)])
 
-    def filtered(self, path: str | None = None, **filters: str) -> str:
-        """Link to a page, this one unless another is named, with filters added."""
-        changed = replace(self.scope, filters=replace(self.scope.filters, **filters))
-        return link(path or self.path, [*changed.to_query(), *(self.kept if path is None else ())])
+    def filtered(self, name: str, value: str) -> str:
+        """Link to this page with one more filter."""
+        others = [pair for pair in self.filters if pair[0] != name]
+        return link(self.path, [*self.range, *others, (name, value), *self.kept])
 
     @property
     def range(self) -> Pairs:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-MISSING: Final = "–"
+MISSING: Final = "\N{EN DASH}"
 
 Number = int | float
 

@@ -48,9 +48,7 @@ def requests(scope: ScopeData, points: Sequence[Point]) -> Markup:
 
 def latency(scope: ScopeData, points: Sequence[Point]) -> Markup:
     """Draw how long requests took."""
-    series = [
-        Series(name, column(points, f"{name}_ms"), tone) for name, tone in (("p50", 1), ("p95", 2), ("p99", 4))
-    ]
+    series = [Series(name, column(points, f"{name}_ms"), tone) for name, tone in (("p50", 1), ("p95", 2), ("p99", 4))]
     return _chart("latency-chart", "Latency", scope, points, series, unit=MILLISECONDS)
 
 

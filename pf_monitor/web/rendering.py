@@ -50,6 +50,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "data": _data,
         "moment": _moment,
+        "plain": _plain,
         "pretty": _pretty,
         "unit": _exact,
     }
@@ -74,6 +75,15 @@ def _exact(value: Number | None, unit: str) -> str:
 
 def _moment(value: str | None, precision: Any = "second") -> str | Markup:
     return MISSING if value is None else time_element(value, precision)
+
+
+def _plain(value: object) -> object:
+    """A number of a query's result with the digits that it has."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT else value
+
+
+_EXACT: Final = 2**53
+"""Below this every whole number is a float."""
 
 
 def _pretty(value: object) -> str:

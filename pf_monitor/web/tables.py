@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 
 from markupsafe import Markup
 
 from pf_monitor.web.asked import Asked
 from pf_monitor.web.charts import share_bar
 from pf_monitor.web.formats import MISSING, UNITS, shown
-from pf_monitor.web.markup import element, joined
+from pf_monitor.web.markup import element
 from pf_monitor.web.times import time_element
 
 Row = Mapping[str, Any]
@@ -49,7 +50,9 @@ def table(title: str, columns: Sequence[Column], rows: Sequence[Row], asked: Ask
         return element("section", heading, element("p", empty, class_="quiet"), class_="card")
     head = element("tr", *(cell for column in columns for cell in _head(column)))
     greatest = {column.key: max((row[column.key] or 0) for row in rows) for column in columns if column.bar}
-    body = [element("tr", *(cell for column in columns for cell in _cells(column, row, greatest, asked))) for row in rows]
+    body = [
+        element("tr", *(cell for column in columns for cell in _cells(column, row, greatest, asked))) for row in rows
+    ]
     whole = element(
         "table",
         element("caption", title, class_="unseen"),
@@ -79,7 +82,10 @@ def _text_cell(column: Column, row: Row, asked: Asked | None) -> Markup:
         case "time":
             return element("td", time_element(value, "second") if value else MISSING)
         case "request" if value and asked is not None:
-            return element("td", element("a", "Open", element("span", f" {value}", class_="unseen"), href=request_link(asked, value)))
+            return element(
+                "td",
+                element("a", "Open", element("span", f" {value}", class_="unseen"), href=request_link(asked, value)),
+            )
         case "request":
             return element("td", element("code", value or MISSING))
         case "long":
@@ -95,18 +101,9 @@ def _name(column: Column, row: Row, asked: Asked | None) -> Markup:
     name = element("bdi", value)
     if column.filter is None or asked is None:
         return name
-    return element("a", name, href=asked.filtered(**{column.filter: value}))
+    return element("a", name, href=asked.filtered(column.filter, value))
 
 
 def request_link(asked: Asked, operation: str) -> str:
     """Link to a request's page."""
-    from urllib.parse import quote
-
     return asked.to(f"/requests/{quote(operation, safe='')}")
-
-
-def definitions(pairs: Sequence[tuple[str, str]]) -> Markup:
-    """Make a list of facts."""
-    return element(
-        "dl", joined(*(part for name, value in pairs for part in (element("dt", name), element("dd", value)))), class_="facts"
-    )

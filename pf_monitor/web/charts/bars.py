@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from pf_monitor.web.charts.small import share_bar
-from pf_monitor.web.markup import element
 from pf_monitor.web.formats import Unit, shown
+from pf_monitor.web.markup import element
 
 
 def bar_chart(

@@ -14,8 +14,8 @@ from typing import Final, Literal
 from markupsafe import Markup
 
 from pf_monitor.web.charts.scale import Scale
-from pf_monitor.web.markup import element, joined, number, percent
 from pf_monitor.web.formats import Unit
+from pf_monitor.web.markup import element, joined, number, percent
 
 TOP: Final = 8
 PLOT: Final = 160

@@ -11,19 +11,19 @@ from markupsafe import Markup
 from pf_monitor.web.charts import frame
 from pf_monitor.web.charts.frame import Numbers, down
 from pf_monitor.web.charts.scale import linear
-from pf_monitor.web.markup import element, joined, percent
 from pf_monitor.web.formats import COUNT, Unit
+from pf_monitor.web.markup import element, joined, percent
 
 _LABELS = 8
 """The most labels that stand side by side."""
 
 
 class Bin(NamedTuple):
-    """How many values there are from `low` up to `high`, without end where that is None."""
+    """A range of values from `low` up to `high`, without end where that is None, and how many fall into it."""
 
     low: float
     high: float | None
-    count: int
+    size: int
 
 
 def histogram(key: str, title: str, bins: Sequence[Bin], *, unit: Unit, note: str | None = None) -> Markup:
@@ -36,15 +36,15 @@ def histogram(key: str, title: str, bins: Sequence[Bin], *, unit: Unit, note: st
         unit: Of the values that are counted.
         note: What has to be known to read it.
     """
-    scale = linear(0, max((one.count for one in bins), default=0), whole=True)
+    scale = linear(0, max((one.size for one in bins), default=0), whole=True)
     parts = [frame.value_axis(scale, COUNT)]
-    if not any(one.count for one in bins):
+    if not any(one.size for one in bins):
         parts.append(frame.no_data("No data in this time"))
     for index, one in enumerate(bins):
         left, right = index / len(bins), (index + 1) / len(bins)
         inset = 0.06 / len(bins)
-        top = down(scale, one.count)
-        if one.count:
+        top = down(scale, one.size)
+        if one.size:
             parts.append(
                 element(
                     "rect",
@@ -55,14 +55,14 @@ def histogram(key: str, title: str, bins: Sequence[Bin], *, unit: Unit, note: st
                     class_="bar tone-1 filled",
                 )
             )
-        parts.append(frame.hit(left, right, f"{_range(one, unit)}: {COUNT.exact(one.count)}"))
+        parts.append(frame.hit(left, right, f"{_range(one, unit)}: {COUNT.exact(one.size)}"))
     parts.append(_edges(bins, unit))
-    counted = sum(one.count for one in bins)
+    counted = sum(one.size for one in bins)
     return frame.figure(
         key,
         title,
         joined(*parts),
-        Numbers(["Range", "Count"], [[_range(one, unit), COUNT.exact(one.count)] for one in bins]),
+        Numbers(["Range", "Count"], [[_range(one, unit), COUNT.exact(one.size)] for one in bins]),
         description=f"{COUNT.exact(counted)} values in {len(bins)} ranges.",
         note=note,
     )

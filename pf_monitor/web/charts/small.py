@@ -72,5 +72,13 @@ def span_bar(start: float, end: float, *, tone: int) -> Markup:
     left, right = (max(0.0, min(1.0, one)) for one in (start, end))
     width = max(0.004, right - left)
     rail = element("line", x1="0", x2="100%", y1=8, y2=8, class_="rail")
-    bar = element("rect", x=percent(min(left, 1 - width)), width=percent(width), y=3, height=10, rx=2, class_=f"tone-{tone} filled")
+    bar = element(
+        "rect",
+        x=percent(min(left, 1 - width)),
+        width=percent(width),
+        y=3,
+        height=10,
+        rx=2,
+        class_=f"tone-{tone} filled",
+    )
     return element("svg", rail, bar, class_="span-bar", width="100%", height=16, aria_hidden="true")

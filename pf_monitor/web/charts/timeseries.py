@@ -13,8 +13,8 @@ from markupsafe import Markup
 from pf_monitor.web.charts import frame
 from pf_monitor.web.charts.frame import LegendEntry, Numbers, down
 from pf_monitor.web.charts.scale import Scale, TimeScale, linear
-from pf_monitor.web.markup import element, joined, percent
 from pf_monitor.web.formats import Unit, shown
+from pf_monitor.web.markup import element, joined, percent
 from pf_monitor.web.times import iso, time_element
 
 Value = float | int | None

@@ -134,7 +134,9 @@ def _csv(table: Table) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(column.name for column in table.columns)
-    writer.writerows([_cell(value, column) for value, column in zip(row, table.columns, strict=True)] for row in table.rows)
+    writer.writerows(
+        [_cell(value, column) for value, column in zip(row, table.columns, strict=True)] for row in table.rows
+    )
     return text.getvalue()
 
 

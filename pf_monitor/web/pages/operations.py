@@ -102,14 +102,18 @@ def _rate(data: Operations) -> Markup:
     minutes = data["scope"]["step_s"] / 60
     rates = [point["requests"] / minutes for point in data["series"]]
     series = [Series("requests per minute", rates, 1)]
-    return time_series("rate-chart", "Requests per minute", _times(data, data["series"]), series, unit=DECIMAL, form="bars")
+    return time_series(
+        "rate-chart", "Requests per minute", _times(data, data["series"]), series, unit=DECIMAL, form="bars"
+    )
 
 
 def throttled(data: Operations) -> Markup:
     """Draw how many model calls the provider throttled."""
     points = data["call_series"]
     series = [Series("throttled", column(points, "throttled"), 5)]
-    return time_series("throttled-chart", "Model calls throttled", _times(data, points), series, unit=COUNT, form="bars")
+    return time_series(
+        "throttled-chart", "Model calls throttled", _times(data, points), series, unit=COUNT, form="bars"
+    )
 
 
 def _first_token(data: Operations) -> Markup:

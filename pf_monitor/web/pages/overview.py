@@ -25,7 +25,9 @@ def present(data: Overview, asked: Asked) -> Mapping[str, Any]:
     scope, points = data["scope"], data["series"]
     return {
         "tiles": number_tiles(data["now"], data["before"], points, than),
-        "drawn": [draw(scope, points) for draw in (over_time.requests, over_time.latency, over_time.tokens, over_time.cost)],
+        "drawn": [
+            draw(scope, points) for draw in (over_time.requests, over_time.latency, over_time.tokens, over_time.cost)
+        ],
         "pass_rates": [
             (row, change(row["pass_rate"], row["pass_rate_before"], good="more", than=than, points=True))
             for row in data["quality"]

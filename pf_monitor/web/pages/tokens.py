@@ -74,7 +74,9 @@ def present(data: Tokens, asked: Asked) -> Mapping[str, Any]:
             table("By deployment", _DEPLOYMENTS, data["by_deployment"], asked, empty=nothing),
             table("Most expensive nodes", NODES, data["expensive_nodes"], asked, empty=nothing),
             table("Most expensive questions", _QUESTIONS, data["expensive_questions"], asked, empty=nothing),
-            table("Most expensive sessions", _SESSIONS, data["expensive_sessions"], asked, empty="No session is known."),
+            table(
+                "Most expensive sessions", _SESSIONS, data["expensive_sessions"], asked, empty="No session is known."
+            ),
         ],
     }
 

@@ -47,7 +47,7 @@ def _step(span: TraceSpan, data: Trace) -> Mapping[str, Any]:
     start = span["offset_ms"] / whole
     tone = _FAILED if span["is_failed"] else _TONES.get(span["kind"], 6)
     bar = span_bar(start, start + span["duration_ms"] / whole, tone=tone)
-    known = [span[side] for side in ("prompt_tokens", "completion_tokens")]  # type: ignore[literal-required]
+    known = [span[side] for side in ("prompt_tokens", "completion_tokens")]
     return {
         "span": span,
         "bar": bar,

@@ -1,0 +1,36 @@
+"""The dashboard over a small store, asked over HTTP as a browser asks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from dashboard import browsing
+from web_items import ITEMS
+
+from pf_monitor.cli._source import ServerSource, Source
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of a store that has got the items."""
+    with browsing(tmp_path_factory.mktemp("insights")) as client:
+        answer = client.post("/v2.1/track", content=json.dumps(ITEMS))
+        assert answer.json()["itemsAccepted"] == len(ITEMS), answer.text
+        yield client
+
+
+@pytest.fixture
+def source(client: httpx.Client) -> Iterator[Source]:
+    """The same store, asked in KQL."""
+    with ServerSource.connect(str(client.base_url)) as source:
+        yield source
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[httpx.Client]:
+    with browsing(tmp_path / "insights") as client:
+        yield client
