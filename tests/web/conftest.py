@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -34,3 +37,14 @@ def source(client: httpx.Client) -> Iterator[Source]:
 def empty(tmp_path: Path) -> Iterator[httpx.Client]:
     with browsing(tmp_path / "insights") as client:
         yield client
+
+
+@pytest.fixture
+def run_report() -> Callable[..., Any]:
+    """`pf-monitor report --json`, as a process."""
+
+    def run(url: str) -> Any:
+        command = [sys.executable, "-c", "from pf_monitor.cli import main; main()", "report", "--json", "--url", url]
+        return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+
+    return run

@@ -20,7 +20,8 @@ def run(client: httpx.Client, kql: str, path: str = "/logs") -> httpx.Response:
 
 
 def test_a_result_is_a_table(client: httpx.Client) -> None:
-    kql = "requests | order by timestamp asc | project timestamp, duration, operation_Id, q = tostring(customDimensions.question)"
+    columns = "timestamp, duration, operation_Id, q = tostring(customDimensions.question)"
+    kql = f"requests | order by timestamp asc | project {columns}"
     answer = run(client, kql)
     found = Shown(answer.text)
 
