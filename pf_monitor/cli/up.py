@@ -29,6 +29,7 @@ def up(
     with needs_local_extra():
         from pf_monitor.insights import Store, StoreBusyError, StoreError
         from pf_monitor.insights.server import PortInUseError, bind, serve
+        from pf_monitor.web.site import routes
 
     os.umask(0o077)  # what is written from here on is its owner's alone
     console = Console()
@@ -36,7 +37,7 @@ def up(
     try:
         with bind(port) as listener, Store.open(directory) as store:
             _announce(console, listener.getsockname()[1], directory)
-            serve(store, listener)
+            serve(store, listener, routes)
     except PortInUseError:
         other = port + 1 if port < 65535 else port - 1
         fail(
@@ -57,7 +58,7 @@ def _announce(console: Console, port: int, directory: Path) -> None:
     home = Path.home()
     shown = f"~{os.sep}{directory.relative_to(home)}" if directory.is_relative_to(home) else str(directory)
     for label, value in (
-        ("Local Application Insights", f"http://127.0.0.1:{port}/"),
+        ("Dashboard", f"http://127.0.0.1:{port}/"),
         ("Connection string", connection_string(port)),
         ("Data", shown),
     ):
