@@ -47,8 +47,13 @@ class Config:
     """Addresses by name, in the form that apprise takes. They hold secrets: never print them."""
 
 
-def read(path: Path) -> Config:
+def read(path: Path, *, with_receivers: bool = True) -> Config:
     """Read a file of rules and receivers.
+
+    Args:
+        path: The file.
+        with_receivers: Whether addresses are made of the environment's variables and checked; without, nobody can be
+            told, and no secret is needed.
 
     Raises:
         ConfigError: If it cannot be read, or says what it cannot.
@@ -67,14 +72,15 @@ def read(path: Path) -> Config:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}, line {mark.line + 1}" if mark else str(path)
         raise ConfigError(f"{place}: this is not YAML: {getattr(error, 'problem', None) or 'cannot be parsed'}") from None
-    return _Reader(path).config(content)
+    return _Reader(path, with_receivers=with_receivers).config(content)
 
 
 class _Reader:
     """Turns what a file holds into rules and receivers, and knows where everything stands."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, with_receivers: bool) -> None:
         self._path = path
+        self._with_receivers = with_receivers
 
     def config(self, content: object) -> Config:
         if content is None:
@@ -82,6 +88,7 @@ class _Reader:
         document = self._mapping(content, "the file", ("notify", "rules"))
         receivers = self._receivers(document)
         rules = self._section(document, "rules", _MOST_RULES)
+        self._check_names(rules)
         return Config(tuple(self._rule(rules, name, receivers) for name in rules), receivers)
 
     def _receivers(self, document: CommentedMap) -> dict[str, str]:
@@ -92,6 +99,8 @@ class _Reader:
         value = section[name]
         if not isinstance(value, str) or "://" not in value and "${" not in value:
             self._fail(section, name, "an address is text such as json://127.0.0.1:8080/hook or ${TEAMS_URL}")
+        if not self._with_receivers:
+            return ""
         missing = [one for one in _VARIABLE.findall(value) if not os.environ.get(one)]
         if missing:
             self._fail(section, name, f"the environment variable {missing[0]} is not set")
@@ -116,6 +125,14 @@ class _Reader:
         rule = replace(default or _blank(name), **values)
         self._check(rule, said, section, receivers)
         return rule
+
+    def _check_names(self, rules: CommentedMap) -> None:
+        """Refuse names that become the same where Azure takes neither case nor - and _ into account."""
+        seen: dict[str, str] = {}
+        for name in rules:
+            other = seen.setdefault(re.sub(r"[-_]", "", str(name)).lower(), name)
+            if other != name:
+                self._fail(rules, name, f"this is too much like {other!r}; choose another name")
 
     def _value(self, said: CommentedMap, key: str) -> object:
         try:

@@ -86,7 +86,7 @@ class Condition:
 
     def __str__(self) -> str:
         """The condition as it is written in the file."""
-        return NO_DATA if self.is_absence else f"{self.comparison.sign} {self.threshold:g}"
+        return NO_DATA if self.is_absence else f"{self.comparison.sign} {self.threshold:.15g}"
 
 
 ABSENCE: Final = Condition(COMPARISONS["<"], 1, is_absence=True)
@@ -190,7 +190,7 @@ DEFAULTS: Final[Mapping[str, Rule]] = {
             "quality-pass-rate", "pass_rate", "< 0.7", Severity.WARNING, "1d", "1h", _AT_ONCE,
             "Of the judged answers, less than this share passed, for at least one metric.",
             "Generation quality: the worst answers with their explanations.",
-            query="quality",
+            query="quality_summary",
         ),
         _rule(
             "no-data", "requests", NO_DATA, Severity.WARNING, "1h", "15m", _AT_ONCE,

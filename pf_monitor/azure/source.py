@@ -25,13 +25,10 @@ _CONNECT_S: Final = 10
 _SERVER_S: Final = 120
 """How long Azure may work on a query; it stops it then and says so."""
 
-_COMPONENT: Final = re.compile(
-    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Insights/components/[^/]+", re.IGNORECASE
-)
-_WORKSPACE: Final = re.compile(
-    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.OperationalInsights/workspaces/[^/]+",
-    re.IGNORECASE,
-)
+_NAME: Final = r"[\w.()-]+"
+_RESOURCE: Final = rf"/subscriptions/{_NAME}/resourceGroups/{_NAME}/providers/%s/{_NAME}"
+_COMPONENT: Final = re.compile(_RESOURCE % r"Microsoft\.Insights/components", re.IGNORECASE)
+_WORKSPACE: Final = re.compile(_RESOURCE % r"Microsoft\.OperationalInsights/workspaces", re.IGNORECASE)
 _WORKSPACE_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
