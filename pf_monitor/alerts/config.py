@@ -58,7 +58,8 @@ def read(path: Path, *, with_receivers: bool = True) -> Config:
     Raises:
         ConfigError: If it cannot be read, or says what it cannot.
     """
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     try:
         if path.stat().st_size > _MOST_BYTES:
@@ -71,7 +72,9 @@ def read(path: Path, *, with_receivers: bool = True) -> Config:
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}, line {mark.line + 1}" if mark else str(path)
-        raise ConfigError(f"{place}: this is not YAML: {getattr(error, 'problem', None) or 'cannot be parsed'}") from None
+        raise ConfigError(
+            f"{place}: this is not YAML: {getattr(error, 'problem', None) or 'cannot be parsed'}"
+        ) from None
     return _Reader(path, with_receivers=with_receivers).config(content)
 
 
@@ -97,7 +100,7 @@ class _Reader:
 
     def _address(self, section: CommentedMap, name: str) -> str:
         value = section[name]
-        if not isinstance(value, str) or "://" not in value and "${" not in value:
+        if not isinstance(value, str) or ("://" not in value and "${" not in value):
             self._fail(section, name, "an address is text such as json://127.0.0.1:8080/hook or ${TEAMS_URL}")
         if not self._with_receivers:
             return ""
@@ -108,7 +111,7 @@ class _Reader:
         from pf_monitor.alerts.notification import is_address
 
         if not is_address(address):  # the address itself is not repeated: it may hold a password
-            self._fail(section, name, "this is not an address that apprise understands; see docs/alerts.md for examples")
+            self._fail(section, name, "apprise does not understand this address; docs/alerts.md has examples")
         return address
 
     def _rule(self, section: CommentedMap, name: str, receivers: Mapping[str, str]) -> Rule:
@@ -118,10 +121,8 @@ class _Reader:
         said = self._mapping({} if section[name] is None else section[name], f"rules.{name}", _KEYS, section, name)
         missing = [] if default else [key for key in _MUST_BE_SAID if key not in said]
         if missing:
-            self._fail(
-                section, name, f"'{missing[0]}' is missing; only {', '.join(DEFAULTS)} may leave something out"
-            )
-        values = {_FIELDS[key][0]: self._value(said, key) for key in said}
+            self._fail(section, name, f"'{missing[0]}' is missing; only {', '.join(DEFAULTS)} may leave something out")
+        values: dict[str, Any] = {_FIELDS[key][0]: self._value(said, key) for key in said}
         rule = replace(default or _blank(name), **values)
         self._check(rule, said, section, receivers)
         return rule
@@ -140,9 +141,7 @@ class _Reader:
         except ValueError as error:
             self._fail(said, key, str(error))
 
-    def _check(
-        self, rule: Rule, said: CommentedMap, section: CommentedMap, receivers: Mapping[str, str]
-    ) -> None:
+    def _check(self, rule: Rule, said: CommentedMap, section: CommentedMap, receivers: Mapping[str, str]) -> None:
         holder, key = (said, "every") if "every" in said else (section, rule.name)
         if rule.every > rule.window:
             self._fail(holder, key, f"every {spelled(rule.every)} leaves gaps in a window of {spelled(rule.window)}")

@@ -46,9 +46,7 @@ def measure(source: Source, rule: Rule, now: datetime) -> Measured:
     if rule.measure not in names:
         raise QueryError(f"'{rule.measure}' is not a column of {rule.query}.kql, which has {', '.join(names)}")
     found = [
-        (number, record)
-        for record in table.records()
-        if (number := _number(record[rule.measure], rule)) is not None
+        (number, record) for record in table.records() if (number := _number(record[rule.measure], rule)) is not None
     ]
     if not found:
         return Measured(None)

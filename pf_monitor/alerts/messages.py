@@ -10,10 +10,11 @@ from pf_monitor.alerts.rules import Rule, spelled
 
 def title(rule: Rule, measured: Measured, *, is_end: bool) -> str:
     """Return the one line that a phone shows."""
+    now = f"{rule.measure} is {shown(rule.measure, measured.value)}"
     if is_end:
-        return f"Ended: {rule.name}, {rule.measure} is {shown(rule.measure, measured.value)}"
+        return f"Ended: {rule.name}, {now}"
     about = f" ({measured.of})" if measured.of else ""
-    return f"{rule.severity.name.capitalize()}: {rule.name}{about}, {rule.measure} is {shown(rule.measure, measured.value)}"
+    return f"{rule.severity.name.capitalize()}: {rule.name}{about}, {now}"
 
 
 def body(rule: Rule, measured: Measured, now: datetime) -> str:

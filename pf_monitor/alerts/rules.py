@@ -106,7 +106,8 @@ def read_condition(text: str) -> Condition:
         return Condition(COMPARISONS[sign.strip()], _finite(number))
     except (KeyError, ValueError):
         raise ValueError(
-            f"{text!r} is not a condition: write {', '.join(COMPARISONS)} and a number, such as '> 0.05', or {NO_DATA!r}"
+            f"{text!r} is not a condition: write {', '.join(COMPARISONS)} and a number, such as '> 0.05',"
+            f" or {NO_DATA!r}"
         ) from None
 
 
@@ -153,8 +154,16 @@ class Rule:
 
 
 def _rule(
-    name: str, measure: str, when: str, severity: Severity, window: str, every: str, failing: Failing,
-    means: str, look_at: str, query: str = "summary",
+    name: str,
+    measure: str,
+    when: str,
+    severity: Severity,
+    window: str,
+    every: str,
+    failing: Failing,
+    means: str,
+    look_at: str,
+    query: str = "summary",
 ) -> Rule:
     condition = read_condition(when)
     return Rule(name, query, measure, condition, WINDOWS[window], PERIODS[every], severity, failing, means, look_at)

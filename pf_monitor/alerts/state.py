@@ -67,7 +67,9 @@ def load(directory: Path) -> State:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return State(
-            rules={name: RuleState(**_moments(values, "changed", "evaluated")) for name, values in data["rules"].items()},
+            rules={
+                name: RuleState(**_moments(values, "changed", "evaluated")) for name, values in data["rules"].items()
+            },
             pending=[Pending(**_moments(values, "next_try")) for values in data["pending"]],
             delivered=int(data["delivered"]),
             given_up=int(data["given_up"]),

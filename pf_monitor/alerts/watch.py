@@ -15,7 +15,7 @@ from pf_monitor.alerts.evaluation import Change, Measured, advance, is_due, meas
 from pf_monitor.alerts.messages import body, title
 from pf_monitor.alerts.notification import NotificationError, send
 from pf_monitor.alerts.rules import Rule, Severity
-from pf_monitor.alerts.state import Pending, RuleState, State
+from pf_monitor.alerts.state import Pending, RuleState
 from pf_monitor.notices import say_once
 from pf_monitor.table import QueryError
 from pf_monitor.views.source import Source

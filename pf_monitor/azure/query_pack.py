@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
+from itertools import takewhile
 from typing import Final
 
 from pf_monitor import queries
@@ -65,5 +65,5 @@ def _query(name: str, place: Place) -> Json:
 
 def _description(name: str) -> str:
     """What the comment at a query's top says of it."""
-    lines = queries.source(name).splitlines()
-    return " ".join(re.sub(r"^//\s*", "", line) for line in lines[: next(i for i, one in enumerate(lines) if one[:2] != "//")])
+    lines = takewhile(lambda line: line.startswith("//"), queries.source(name).splitlines())
+    return " ".join(line.lstrip("/ ") for line in lines)

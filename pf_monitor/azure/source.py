@@ -109,7 +109,8 @@ class AzureSource:
                 " Check the network, then try again"
             ) from error
         if isinstance(result, LogsQueryPartialResult):
-            raise QueryError(f"Azure answered in part only: {result.partial_error.message}. Narrow the time range")
+            reason = result.partial_error.message if result.partial_error else "it gives no reason"
+            raise QueryError(f"Azure answered in part only: {reason}. Narrow the time range")
         return _table(result)
 
     def _ask(self, kql: str, since: timedelta | None) -> LogsQueryResult | LogsQueryPartialResult:

@@ -113,7 +113,9 @@ PAGES: Final[dict[str, Sequence[Part]]] = {
         _over_time("CPU (percent of a core)", "processes", "cpu_percent", "cpu_percent_max"),
         _over_time("Memory (bytes)", "processes", "memory_bytes", "memory_bytes_max"),
     ),
-    "Requests": (Part("Requests: choose one to see it whole", "requests_page", opens_request=True, sorted_by="timestamp"),),
+    "Requests": (
+        Part("Requests: choose one to see it whole", "requests_page", opens_request=True, sorted_by="timestamp"),
+    ),
 }
 """What each page shows, in its order."""
 

@@ -1,7 +1,7 @@
 """The classic tables on a Log Analytics workspace: one mapping of names, put in front of a query as KQL.
 
-A query on an Application Insights resource uses the classic names, and so do all of ours. On the workspace behind it the
-same rows are in `AppRequests` and its like, under other column names. The mapping follows
+A query on an Application Insights resource uses the classic names, and so do all of ours. On the workspace behind it
+the same rows are in `AppRequests` and its like, under other column names. The mapping follows
 https://learn.microsoft.com/azure/azure-monitor/app/convert-classic-resource#workspace-based-resource-changes
 """
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 import typer
 
 from pf_monitor import queries
-from pf_monitor.cli._source import Source, open_source, read_since
+from pf_monitor.cli._azure import ResourceId, Workspace, read_target
+from pf_monitor.cli._since import read_since
+from pf_monitor.cli._source import Source, open_source
 from pf_monitor.local import PORT
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ def report(
     url: Annotated[
         str | None, typer.Option(help=f"A running local Application Insights. Default: http://127.0.0.1:{PORT}.")
     ] = None,
+    resource_id: ResourceId = None,
+    workspace: Workspace = None,
 ) -> None:
     """Show requests, errors, latency, tokens and cost, by model and by node.
 
@@ -43,7 +47,7 @@ def report(
 
     `pf-monitor report --since 1h --json`
     """
-    with open_source(url) as source:
+    with open_source(url, read_target(resource_id, workspace)) as source:
         data = collect(source, read_since(since))
     if as_json:
         typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
