@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +17,8 @@ _apprise_logger.addHandler(logging.NullHandler())
 _apprise_logger.propagate = False  # it logs addresses
 
 _SHORTEST_SECRET: Final = 4
+
+_WORTH_SAYING: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
 
 
 class NotificationError(Exception):
@@ -49,11 +48,12 @@ def send(address: str, title: str, body: str, severity: Severity, *, is_end: boo
     receiver = _receiver(address)
     if receiver is None:
         raise NotificationError("apprise does not understand the address")
-    with _reasons() as reasons:
-        kind = _kind(severity, is_end=is_end)
-        delivered = receiver.notify(body=body, title=title, notify_type=kind, body_format=NotifyFormat.TEXT)
+    kind = _kind(severity, is_end=is_end)
+    with receiver.notify(body=body, title=title, notify_type=kind, body_format=NotifyFormat.TEXT) as result:
+        reasons = [entry.message for entry in result.logs() if entry.level in _WORTH_SAYING]
+        delivered = bool(result)
     if not delivered:
-        raise NotificationError(_without_secrets(reasons[-1], address) if reasons else "apprise could not deliver it")
+        raise NotificationError(_without_secrets(reasons[-1], address) if reasons else "apprise does not say why")
 
 
 def _receiver(address: str) -> Apprise | None:
@@ -87,25 +87,6 @@ def _kind(severity: Severity, *, is_end: bool) -> NotifyType:
     if severity <= Severity.ERROR:
         return NotifyType.FAILURE
     return NotifyType.WARNING if severity == Severity.WARNING else NotifyType.INFO
-
-
-@contextmanager
-def _reasons() -> Iterator[list[str]]:
-    """Collect what apprise warns of on this thread, within."""
-    found: list[str] = []
-    here = threading.get_ident()
-
-    class Collect(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == here:
-                found.append(record.getMessage())
-
-    handler = Collect(logging.WARNING)
-    _apprise_logger.addHandler(handler)
-    try:
-        yield found
-    finally:
-        _apprise_logger.removeHandler(handler)
 
 
 def _without_secrets(reason: str, address: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -102,6 +103,8 @@ class AzureSource:
         except ClientAuthenticationError as error:
             raise AzureError(_NOT_SIGNED_IN.format(_first_line(error.message))) from error
         except HttpResponseError as error:
+            if error.response is None:  # the client wraps what happens before Azure was asked
+                raise AzureError(_NOT_SIGNED_IN.format(_first_line(error.message))) from error
             raise self._explained(error, before.count("\n")) from error
         except ClientError as error:
             raise AzureError(
@@ -154,6 +157,7 @@ def open_azure(target: Target, credential: TokenCredential | None = None) -> Ite
     from azure.identity import DefaultAzureCredential
     from azure.monitor.query import LogsQueryClient
 
+    logging.getLogger("azure").addHandler(logging.NullHandler())  # it says what our message says again
     client = LogsQueryClient(
         credential or DefaultAzureCredential(),
         endpoint=os.environ.get(ENDPOINT) or _PUBLIC_CLOUD,

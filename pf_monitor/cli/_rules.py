@@ -35,3 +35,9 @@ def read_rules(path: Path, *, with_receivers: bool = True) -> Config:
         if error.name != "apprise":
             raise
         fail(f"'{error.name}' is not installed: pip install 'pf-monitor[alerts]'")
+
+
+def counted(config: Config) -> str:
+    """Return how much a file says, such as `6 rules, 1 receiver`."""
+    numbers = {"rule": len(config.rules), "receiver": len(config.receivers)}
+    return ", ".join(f"{number} {name}{'' if number == 1 else 's'}" for name, number in numbers.items())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from pf_monitor.cli._local import default_directory, fail
-from pf_monitor.cli._rules import read_rules, rules_file
+from pf_monitor.cli._rules import counted, read_rules, rules_file
 from pf_monitor.cli._source import open_source
 from pf_monitor.local import PORT
 
@@ -74,9 +74,7 @@ def validate(file: File = None) -> None:
     `pf-monitor alerts validate`
     """
     path = file or rules_file()
-    config = read_rules(path)
-    rules, receivers = len(config.rules), len(config.receivers)
-    typer.echo(f"{path}: {rules} rule{'s'[: rules != 1]}, {receivers} receiver{'s'[: receivers != 1]}, all good")
+    typer.echo(f"{path}: {counted(read_rules(path))}, all good")
 
 
 @app.command(name="list")

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from pf_monitor.cli._local import default_directory, fail, needs_local_extra
-from pf_monitor.cli._rules import read_rules, rules_file
+from pf_monitor.cli._rules import counted, read_rules, rules_file
 from pf_monitor.local import PORT, connection_string
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _announce(console: Console, port: int, directory: Path, config: Config | Non
         ("Local Application Insights", f"http://127.0.0.1:{port}/"),
         ("Connection string", connection_string(port)),
         ("Data", shown),
-        *([] if config is None else [("Alerts", f"{len(config.rules)} rules, {len(config.receivers)} receivers")]),
+        *([] if config is None else [("Alerts", counted(config))]),
     ):
         console.print(f"[bold]{label:<27}[/bold]", end="")
         console.print(value, markup=False, highlight=False, soft_wrap=True)
