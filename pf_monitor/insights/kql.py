@@ -65,7 +65,7 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
         properties = find_properties(query) if by_property else None
         hidden = [] if properties is None else [one.column for one in properties]
         names = {table: [*(column.name for column in columns), *hidden] for table, columns in TABLES.items()}
-        body = str(to_sql(query, names))
+        body = _LET.sub(r"\1 AS NOT MATERIALIZED (", str(to_sql(query, names)))
     except KqlError as error:
         raise _explain(error, kql) from error
     except RecursionError:
@@ -74,6 +74,11 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
         body = read_properties(body, properties)
     sources = [f'"{table}" AS NOT MATERIALIZED ({_source(table, timespan, properties)})' for table in tables]
     return Sql(_with(sources, body), reads_properties=properties is not None)
+
+
+_LET = re.compile(r'("_l\d+_\w+") AS \(')
+"""How the translator begins a `let` that is a table. It is a name for what it says, as in Azure: a filter behind it
+reaches the table, and columns that nobody reads are not made. DuckDB would make it whole where it is named twice."""
 
 
 def _with(parts: Sequence[str], body: str) -> str:

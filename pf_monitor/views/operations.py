@@ -41,7 +41,7 @@ class ErrorRow(TypedDict):
     type: str
     errors: int
     requests: int
-    latest: str
+    last_seen: str
     message: str
     operation_Id: str
     flow: str

@@ -68,7 +68,7 @@ class QuestionRow(TypedDict):
     requests: int
     total_tokens: int
     cost_usd: float | None
-    latest: str
+    last_seen: str
     operation_Id: str
 
 
@@ -80,8 +80,8 @@ class SessionRow(TypedDict):
     requests: int
     total_tokens: int
     cost_usd: float | None
-    began: str
-    latest: str
+    first_seen: str
+    last_seen: str
 
 
 class Tokens(TypedDict):
