@@ -38,6 +38,7 @@ def up(
     with needs_local_extra():
         from pf_monitor.insights import Store, StoreBusyError, StoreError
         from pf_monitor.insights.server import PortInUseError, bind, serve
+        from pf_monitor.web.site import routes
 
     os.umask(0o077)  # what is written from here on is its owner's alone
     console = Console()
@@ -46,7 +47,7 @@ def up(
         config = _alerts(alerts, directory)
         with bind(port) as listener, Store.open(directory) as store, _watching(config, store, directory):
             _announce(console, listener.getsockname()[1], directory, config)
-            serve(store, listener)
+            serve(store, listener, routes)
     except PortInUseError:
         other = port + 1 if port < 65535 else port - 1
         fail(
@@ -81,7 +82,7 @@ def _announce(console: Console, port: int, directory: Path, config: Config | Non
     home = Path.home()
     shown = f"~{os.sep}{directory.relative_to(home)}" if directory.is_relative_to(home) else str(directory)
     for label, value in (
-        ("Local Application Insights", f"http://127.0.0.1:{port}/"),
+        ("Dashboard", f"http://127.0.0.1:{port}/"),
         ("Connection string", connection_string(port)),
         ("Data", shown),
         *([] if config is None else [("Alerts", counted(config))]),
