@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pf_monitor.cli._azure import ResourceId, Workspace, read_target
 from pf_monitor.cli._local import fail, needs_local_extra
-from pf_monitor.cli._source import Source, open_source, read_since
+from pf_monitor.cli._since import read_since
+from pf_monitor.cli._source import Source, open_source
 from pf_monitor.local import PORT
 from pf_monitor.table import QueryError
 from pf_monitor.views.numbers import Numbers
@@ -70,6 +72,8 @@ def report(
     url: Annotated[
         str | None, typer.Option(help=f"A running local Application Insights. Default: http://127.0.0.1:{PORT}.")
     ] = None,
+    resource_id: ResourceId = None,
+    workspace: Workspace = None,
 ) -> None:
     """Show requests, errors, latency, tokens, cost, quality; or the trace of one request.
 
@@ -87,7 +91,7 @@ def report(
         fail("--html writes all views: give neither a view nor --json with it")
     named = {"from": start, "to": end, "flow": flow, "deployment": deployment, "model": model, "node": node}
     scope = _scope(since, {**named, "outcome": outcome}, dim or ())
-    with open_source(url) as source:
+    with open_source(url, read_target(resource_id, workspace)) as source:
         try:
             if html is not None:
                 _write(html, source, scope)

@@ -4,7 +4,7 @@ Needs the `local` extra: `pip install 'pf-monitor[local]'`.
 """
 
 from pf_monitor.insights.store import Store, StoreBusyError
-from pf_monitor.insights.timespan import Timespan, parse_since, parse_timespan
+from pf_monitor.insights.timespan import Timespan, parse_timespan
 from pf_monitor.insights.writer import StoreError
 
 __all__ = [
@@ -12,6 +12,5 @@ __all__ = [
     "StoreBusyError",
     "StoreError",
     "Timespan",
-    "parse_since",
     "parse_timespan",
 ]

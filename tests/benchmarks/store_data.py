@@ -28,12 +28,12 @@ class Span(NamedTuple):
 
 def setup() -> Iterator[str]:
     """Statements that make the texts to choose from, in temporary tables."""
-    words = (
+    text = (
         "the a tent pack stove weighs holds costs packs stands kilograms litres euros days warranty covers seams poles"
         " zips floor cabin flysheet water column millimetres returned unused within for with and of two three four"
         " people season family trekking light waterproof opening porch bicycle table aluminium nylon buckle belt lid"
-    ).split()
-    listed = ", ".join(f"'{word}'" for word in words)
+    )
+    listed = ", ".join(f"'{word}'" for word in text.split())
     yield f"""
         CREATE OR REPLACE TEMP TABLE sentences AS
         SELECT number, upper(text[1]) || text[2:] || '.' AS text FROM (
@@ -133,7 +133,8 @@ def _span(*, name: str, number: int, parent: int | None, after: int, ms: str, ty
     kind = "request" if parent is None else "dependency"
     own = "" if parent is None else f"{type_} AS type, {_text('api.openai.com' if number == 3 else '')} AS target,"
     return f"""
-        SELECT i, {number} AS number, began + to_milliseconds({after}) AS timestamp, {place} AS id, {name} AS name, {own}
+        SELECT i, {number} AS number, began + to_milliseconds({after}) AS timestamp, {place} AS id, {name} AS name,
+            {own}
             CASE WHEN failed THEN 'False' ELSE 'True' END AS success, '0' AS resultCode, ({ms})::DOUBLE AS duration,
             {_bucket(ms)} AS performanceBucket, '{kind}' AS itemType, {above} AS operation_ParentId,
             {name} AS operation_Name, json_object({", ".join(dims)}) AS customDimensions, {_COMMON}
@@ -166,7 +167,8 @@ DEPENDENCIES: Final = " UNION ALL ".join([
         "'gen_ai.request.model', model, 'gen_ai.response.model', model, 'gen_ai.request.temperature', '0',"
         " 'gen_ai.response.id', 'chatcmpl-' || md5('m' || i), 'gen_ai.response.finish_reasons', '[\"stop\"]',"
         " 'gen_ai.usage.input_tokens', prompt::VARCHAR, 'gen_ai.usage.output_tokens', completion::VARCHAR,"
-        f" 'gen_ai.response.time_to_first_chunk', printf('%.3f', call_ms / 4000.0), 'pf_monitor.usage.cost_usd', {_COST},"
+        f" 'gen_ai.response.time_to_first_chunk', printf('%.3f', call_ms / 4000.0),"
+        f" 'pf_monitor.usage.cost_usd', {_COST},"
         " 'pf_monitor.usage.source', CASE WHEN h4 % 20 = 0 THEN 'estimated' ELSE 'provider' END",
         "'gen_ai.input.messages', json_array(json_object('role', 'system', 'parts', json_array(json_object('type',"
         " 'text', 'content', 'You are the assistant of an outdoor shop. Answer only from this context: ' || p1 || ' '"
