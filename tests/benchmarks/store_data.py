@@ -33,11 +33,12 @@ def setup() -> Iterator[str]:
         " zips floor cabin flysheet water column millimetres returned unused within for with and of two three four"
         " people season family trekking light waterproof opening porch bicycle table aluminium nylon buckle belt lid"
     )
-    listed = ", ".join(f"'{word}'" for word in text.split())
+    words = [f"'{word}'" for word in text.split()]
     yield f"""
         CREATE OR REPLACE TEMP TABLE sentences AS
         SELECT number, upper(text[1]) || text[2:] || '.' AS text FROM (
-            SELECT number, string_agg(([{listed}])[1 + (md5_number(number * 100 + place) % {len(words)})::INT], ' '
+            SELECT number, string_agg(
+                ([{', '.join(words)}])[1 + (md5_number(number * 100 + place) % {len(words)})::INT], ' '
                 ORDER BY place) AS text
             FROM range({_SENTENCES}) AS s(number), range(16) AS w(place)
             WHERE place < 8 + number % 9 GROUP BY number)"""
