@@ -6,6 +6,7 @@ a flow's environment variables in place only after it has imported the flow.
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -82,7 +83,7 @@ def current_settings() -> Settings:
     """Return the settings as they would hold now: `configure`, else the environment, else the flow file."""
     from pf_monitor.flowfile.settings import from_flow_files
 
-    settings = from_flow_files(_flow_places).with_environment(_environment())
+    settings = from_flow_files(_flow_places).with_environment(os.environ)
     return replace(settings, **_overrides)  # type: ignore[arg-type]  # configure() takes only this class's fields
 
 
@@ -178,9 +179,3 @@ def _start(settings: Settings) -> None:
     ends_of_life.watch(stop)
     ranks.allow_download(settings.download_ranks)
     prices.warm_up()
-
-
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)

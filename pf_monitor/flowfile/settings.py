@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from pf_monitor.flowfile.read import (
 from pf_monitor.settings import CONNECTION_STRING, ENABLED, Settings, read_flag
 
 _LARGEST_FILE = 1_000_000
+_MOST_FILES = 128
 
 
 def from_flow_files(places: Iterable[Path]) -> Settings:
@@ -62,10 +65,20 @@ def _settings(path: Path) -> Settings | None:
 
 
 def _document(path: Path) -> Mapping[str, Any] | None:
-    """Read a flow's file; None when there is nothing to be had, which is said once if the file is broken."""
+    """Return what is in a flow's file; None when there is nothing to be had."""
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST_FILE:
-            return None
+        status = path.stat()
+    except OSError:
+        return None
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_FILE:
+        return None
+    return _read(path, (status.st_ino, status.st_mtime_ns, status.st_size))
+
+
+@functools.lru_cache(maxsize=_MOST_FILES)
+def _read(path: Path, _state: tuple[int, int, int]) -> Mapping[str, Any] | None:
+    """Read a file, once as long as its state is the same: where the monitor stays off, each request asks for it."""
+    try:
         return load(read_text(path), path)
     except BrokenFlowFileError as error:
         notices.say_once(f"flow-file {path}", "pf_monitor cannot read %s: %s", path, error.__cause__)

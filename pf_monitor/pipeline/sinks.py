@@ -9,6 +9,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 
 from pf_monitor.pipeline.quiet import quiet
+from pf_monitor.pipeline.serializing import simplify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +69,7 @@ class ApplicationInsights:
             "retry_total": 1,
         }
         self._spans = AzureMonitorTraceExporter(**self._options, transport=CompressingTransport())
+        simplify(self._spans)
         self._event_providers: dict[str, LoggerProvider] = {}
 
     def send_spans(self, spans: Sequence[ReadableSpan]) -> None:

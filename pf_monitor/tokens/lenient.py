@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from numbers import Integral
 from typing import Any
 
@@ -13,11 +14,27 @@ _MOST_TOKENS = 10**12
 def member(container: Any, name: str) -> Any:
     """Return a mapping's value or an object's attribute; None where there is none or reading it fails."""
     try:
-        if isinstance(container, Mapping):
+        cls: type = type(container)
+        if cls is dict:
             return container.get(name)
-        return getattr(container, name, None)
+        # A pydantic model, which most SDKs' answers are, takes ten times as long to say that it has no such field.
+        if _is_model(cls) and not _has(cls, name):
+            fields = container.__dict__
+            return fields[name] if name in fields else (container.__pydantic_extra__ or {}).get(name)
+        return container.get(name) if isinstance(container, Mapping) else getattr(container, name, None)
     except Exception:  # noqa: BLE001 - a property of a stranger may raise anything
         return None
+
+
+@lru_cache(maxsize=256)
+def _is_model(cls: type) -> bool:
+    return hasattr(cls, "__pydantic_fields__") and hasattr(cls, "__pydantic_extra__")
+
+
+@lru_cache(maxsize=1024)
+def _has(cls: type, name: str) -> bool:
+    """Whether a class itself, not its objects, has something of that name, such as a property."""
+    return any(name in vars(base) for base in cls.__mro__)
 
 
 def first(container: Any, *names: str) -> Any:
@@ -33,7 +50,9 @@ def first(container: Any, *names: str) -> Any:
 
 def count(value: Any) -> int | None:
     """Return a token count, or None for anything that is not one: negative, fractional, a bool, a text."""
-    if isinstance(value, bool):
+    if type(value) is int:
+        return value if 0 <= value <= _MOST_TOKENS else None
+    if value is None or isinstance(value, bool):
         return None
     if isinstance(value, float):  # some clients decode every JSON number to a float
         return int(value) if 0 <= value <= _MOST_TOKENS and value.is_integer() else None

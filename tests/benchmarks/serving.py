@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from measuring import in_child
 
@@ -18,7 +21,7 @@ WARM_UP = 20
 UNMONITORED, NOT_ENABLED, MONITOR, PROMPTFLOW = "unmonitored", "not enabled", "pf_monitor", "promptflow"
 
 
-def serve(tracer: str, entry: str, model: int, telemetry: int, requests: int) -> Any:
+def serve(tracer: str, entry: str, model: int, telemetry: int, requests: int, case: str = "ask") -> Any:
     """Serve a flow in a process of its own and ask it.
 
     Args:
@@ -28,9 +31,10 @@ def serve(tracer: str, entry: str, model: int, telemetry: int, requests: int) ->
         model: The port of the model.
         telemetry: The port where telemetry is sent.
         requests: How many, after those that warm up.
+        case: `ask`, or `take_turns`.
 
     Returns:
-        Milliseconds of CPU a request on its own path, and in all.
+        What the case returns.
     """
     from pf_monitor.local import connection_string
 
@@ -54,40 +58,70 @@ def serve(tracer: str, entry: str, model: int, telemetry: int, requests: int) ->
             environment["PF_DISABLE_TRACING"] = "false"
             environment["APPLICATIONINSIGHTS_CONNECTION_STRING"] = connection_string(telemetry)
         (place / "flow.flex.yaml").write_text(yaml)
-        return in_child(__file__, "ask", tracer, requests, telemetry, environment=environment)
+        return in_child(__file__, case, tracer, requests, telemetry, environment=environment)
 
 
 # The measuring process.
 
 
 def ask(tracer: str, requests: str, telemetry: str) -> tuple[float, float]:
-    """Ask the flow again and again, by the server's own test client: each request runs on this thread."""
-    from urllib.request import urlopen
+    """Ask the flow again and again.
 
+    Returns:
+        Milliseconds of CPU a request on its own path, and in all.
+    """
     if tracer in (UNMONITORED, PROMPTFLOW):
         sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pf_monitor.import_hooks"]
-    from promptflow.core._serving.app import create_app
-
-    client = create_app().test_client()
-    paths: list[float] = []
-
-    def ask_once(number: int) -> None:
-        begun = time.thread_time()
-        response = client.post("/score", json={"question": f"How heavy is the tent number {number}?"})
-        paths.append(time.thread_time() - begun)
-        assert response.status_code == 200, response.text
-
-    for number in range(WARM_UP):
-        ask_once(number)
+    ask_once = _asker()
     _settle(tracer)
     urlopen(f"http://127.0.0.1:{telemetry}/forget").read()
-    paths.clear()
     begun = time.process_time()
-    for number in range(int(requests)):
-        ask_once(number)
+    paths = [ask_once() for _ in range(int(requests))]
     _settle(tracer)
     whole = time.process_time() - begun
     return statistics.median(paths) * 1e3, whole / int(requests) * 1e3
+
+
+def take_turns(_: str, requests: str, telemetry: str) -> tuple[float, float]:
+    """Ask with the monitor and without it, in turns.
+
+    Returns:
+        Milliseconds of CPU that a request takes on its own path without it, and how many more it takes with it.
+    """
+    import monitors
+
+    from pf_monitor import runtime
+
+    ask_once = _asker()
+    recorder = runtime.pipeline()
+    reconsider = runtime.reconsider
+    times: dict[bool, list[float]] = {False: [], True: []}
+    for number in range(2 * int(requests)):
+        on = number % 2 == 0
+        monitors.switch(recorder if on else None)
+        runtime.reconsider = reconsider if on else lambda place=None: None  # off stays off
+        times[on].append(ask_once())
+    off = statistics.median(times[False])
+    return off * 1e3, (statistics.median(times[True]) - off) * 1e3
+
+
+def _asker() -> Callable[[], float]:
+    """Return what asks the flow by the server's own test client, on this thread, and tells the CPU time it took."""
+    from promptflow.core._serving.app import create_app
+
+    client = create_app().test_client()
+    numbers = itertools.count(1)
+
+    def ask_once() -> float:
+        begun = time.thread_time()
+        response = client.post("/score", json={"question": f"How heavy is the tent number {next(numbers)}?"})
+        took = time.thread_time() - begun
+        assert response.status_code == 200, response.text
+        return took
+
+    for _ in range(WARM_UP):
+        ask_once()
+    return ask_once
 
 
 def _settle(tracer: str) -> None:
@@ -106,4 +140,4 @@ def _settle(tracer: str) -> None:
 if __name__ == "__main__":
     from measuring import answer
 
-    answer({"ask": ask})
+    answer({"ask": ask, "take_turns": take_turns})

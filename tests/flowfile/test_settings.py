@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pf_monitor import notices
-from pf_monitor.flowfile.read import FLOW_FILES
+from pf_monitor.flowfile import settings
+from pf_monitor.flowfile.read import FLOW_FILES, read_text
 from pf_monitor.flowfile.settings import display_name, from_flow_files
 
 ON = "environment_variables: {PF_MONITOR_ENABLED: true}\n"
@@ -100,3 +101,15 @@ def test_a_file_without_settings_is_passed_over_in_silence(
     (tmp_path / "a.prompty").write_text("no front matter")
     assert enabled(tmp_path, tmp_path / "a.prompty") is None
     assert not caplog.records
+
+
+def test_a_file_is_read_anew_only_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Path] = []
+    monkeypatch.setattr(settings, "read_text", lambda path: reads.append(path) or read_text(path))
+    path = tmp_path / "flow.flex.yaml"
+    path.write_text(OFF)
+    assert [enabled(tmp_path) for _request in range(3)] == [False] * 3
+    assert reads == [path]
+    path.write_text(ON)
+    assert [enabled(tmp_path) for _request in range(3)] == [True] * 3
+    assert reads == [path, path]

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Kind
+from pf_monitor.tokens import lenient
 from pf_monitor.tokens.estimate import (
     Answer,
     Estimate,
@@ -66,7 +67,7 @@ class Exchange(ABC):
     @property
     def requested_model(self) -> str:
         """The model that was asked for; empty where the address alone says it."""
-        return _text(self.request.get("model"))
+        return lenient.text(self.request.get("model"))
 
     def request_attributes(self) -> dict[str, AttributeValue]:
         """Return what is known before the call."""
@@ -107,9 +108,9 @@ class Exchange(ABC):
 
     def take_header(self, answer: Any) -> None:
         """Take what every answer and every chunk may carry: model, id and usage."""
-        self.model = _text(_get(answer, "model")) or self.model
-        self.response_id = _text(_get(answer, "id")) or self.response_id
-        if (usage := _get(answer, "usage")) is not None:
+        self.model = lenient.text(lenient.member(answer, "model")) or self.model
+        self.response_id = lenient.text(lenient.member(answer, "id")) or self.response_id
+        if (usage := lenient.member(answer, "usage")) is not None:
             self.usage = updated(self.usage, read_usage(usage))
 
 
@@ -124,7 +125,9 @@ class Chat(Exchange):
 
     @override
     def input_content(self) -> dict[str, Any]:
-        content: dict[str, Any] = {names.INPUT_MESSAGES: [_message(m) for m in _list(self.request.get("messages"))]}
+        content: dict[str, Any] = {
+            names.INPUT_MESSAGES: [_message(m) for m in lenient.items(self.request.get("messages"))]
+        }
         if tools := self.request.get("tools") or self.request.get("functions"):
             content[names.TOOL_DEFINITIONS] = tools
         return content
@@ -140,22 +143,22 @@ class Chat(Exchange):
     @override
     def take_response(self, response: Any) -> None:
         self.take_header(response)
-        for position, choice in enumerate(_list(_get(response, "choices"))):
-            self._take_choice(choice, _get(choice, "message"), position)
+        for position, choice in enumerate(lenient.items(lenient.member(response, "choices"))):
+            self._take_choice(choice, lenient.member(choice, "message"), position)
 
     @override
     def take_chunk(self, chunk: Any) -> None:
         self.take_header(chunk)
-        for choice in _list(_get(chunk, "choices")):
-            self._take_choice(choice, _get(choice, "delta"), 0)
+        for choice in lenient.items(lenient.member(chunk, "choices")):
+            self._take_choice(choice, lenient.member(choice, "delta"), 0)
         if self.finish_reasons and self.usage is None:
-            self.usage = read_usage(_get(chunk, "x_groq"))  # where Groq puts it, on the last chunk
+            self.usage = read_usage(lenient.member(chunk, "x_groq"))  # where Groq puts it, on the last chunk
 
     def _take_choice(self, choice: Any, message: Any, position: int) -> None:
-        index = _get(choice, "index")
+        index = lenient.member(choice, "index")
         kept = self._choices.setdefault(index if isinstance(index, int) else position, _Message())
         kept.add(message)
-        if reason := _text(_get(choice, "finish_reason")):
+        if reason := lenient.text(lenient.member(choice, "finish_reason")):
             kept.finish_reason = reason
             self.finish_reasons.append(reason)
 
@@ -173,7 +176,7 @@ class Completion(Exchange):
     @override
     def input_content(self) -> dict[str, Any]:
         prompt = self.request.get("prompt")
-        prompts = [prompt] if isinstance(prompt, str) else _list(prompt)
+        prompts = [prompt] if isinstance(prompt, str) else lenient.items(prompt)
         return {names.INPUT_MESSAGES: [{"role": "user", "parts": [_part(p)]} for p in prompts]}
 
     @override
@@ -187,11 +190,11 @@ class Completion(Exchange):
     @override
     def take_response(self, response: Any) -> None:
         self.take_header(response)
-        for choice in _list(_get(response, "choices")):
-            index = _get(choice, "index")
+        for choice in lenient.items(lenient.member(response, "choices")):
+            index = lenient.member(choice, "index")
             kept = self._choices.setdefault(index if isinstance(index, int) else 0, _Message())
-            kept.add({"content": _get(choice, "text")})
-            if reason := _text(_get(choice, "finish_reason")):
+            kept.add({"content": lenient.member(choice, "text")})
+            if reason := lenient.text(lenient.member(choice, "finish_reason")):
                 kept.finish_reason = reason
                 self.finish_reasons.append(reason)
 
@@ -237,12 +240,12 @@ class Responses(Exchange):
 
     @override
     def take_header(self, answer: Any) -> None:
-        super().take_header(_get(answer, "response") or answer)
+        super().take_header(lenient.member(answer, "response") or answer)
 
     @override
     def input_content(self) -> dict[str, Any]:
         given = self.request.get("input")
-        messages = [{"role": "user", "content": given}] if isinstance(given, str) else _list(given)
+        messages = [{"role": "user", "content": given}] if isinstance(given, str) else lenient.items(given)
         content: dict[str, Any] = {names.INPUT_MESSAGES: [_message(m) for m in messages]}
         if isinstance(instructions := self.request.get("instructions"), str):
             content[names.SYSTEM_INSTRUCTIONS] = [_part(instructions)]
@@ -267,31 +270,36 @@ class Responses(Exchange):
         if not self._output:
             return [Answer("".join(pieces)) for pieces in self._text.values()]
         answers = [
-            Answer("".join(_text(_get(part, "text")) for part in _list(_get(item, "content"))))
+            Answer(
+                "".join(
+                    lenient.text(lenient.member(part, "text"))
+                    for part in lenient.items(lenient.member(item, "content"))
+                )
+            )
             for item in self._output
-            if _get(item, "type") == "message"
+            if lenient.member(item, "type") == "message"
         ]
         calls = tuple(
-            FunctionCall(_text(_get(item, "name")), _text(_get(item, "arguments")))
+            FunctionCall(lenient.text(lenient.member(item, "name")), lenient.text(lenient.member(item, "arguments")))
             for item in self._output
-            if _get(item, "type") == "function_call"
+            if lenient.member(item, "type") == "function_call"
         )
         return [*answers, Answer(calls=calls)] if calls else answers
 
     @override
     def take_response(self, response: Any) -> None:
         self.take_header(response)
-        self._output = _list(_get(response, "output"))
-        if status := _text(_get(response, "status")):
+        self._output = lenient.items(lenient.member(response, "output"))
+        if status := lenient.text(lenient.member(response, "status")):
             self.finish_reasons = [status]
 
     @override
     def take_chunk(self, chunk: Any) -> None:
-        if (response := _get(chunk, "response")) is not None:
+        if (response := lenient.member(chunk, "response")) is not None:
             self.take_response(response)
-        elif _get(chunk, "type") == "response.output_text.delta":
-            place = (_get(chunk, "output_index"), _get(chunk, "content_index"))
-            self._text.setdefault(place, []).append(_text(_get(chunk, "delta")))
+        elif lenient.member(chunk, "type") == "response.output_text.delta":
+            place = (lenient.member(chunk, "output_index"), lenient.member(chunk, "content_index"))
+            self._text.setdefault(place, []).append(lenient.text(lenient.member(chunk, "delta")))
 
 
 class _Message:
@@ -303,19 +311,19 @@ class _Message:
         self.finish_reason: str | None = None
 
     def add(self, piece: Any) -> None:
-        if isinstance(content := _get(piece, "content"), str):
+        if isinstance(content := lenient.member(piece, "content"), str):
             self.text.append(content)
-        elif isinstance(refusal := _get(piece, "refusal"), str):
+        elif isinstance(refusal := lenient.member(piece, "refusal"), str):
             self.text.append(refusal)
-        for position, call in enumerate(_list(_get(piece, "tool_calls"))):
-            index = _get(call, "index")
+        for position, call in enumerate(lenient.items(lenient.member(piece, "tool_calls"))):
+            index = lenient.member(call, "index")
             kept = self.tool_calls.setdefault(
                 position if index is None else index, {"id": "", "name": "", "arguments": []}
             )
-            function = _get(call, "function")
-            kept["id"] = _text(_get(call, "id")) or kept["id"]
-            kept["name"] = _text(_get(function, "name")) or kept["name"]
-            kept["arguments"].append(_text(_get(function, "arguments")))
+            function = lenient.member(call, "function")
+            kept["id"] = lenient.text(lenient.member(call, "id")) or kept["id"]
+            kept["name"] = lenient.text(lenient.member(function, "name")) or kept["name"]
+            kept["arguments"].append(lenient.text(lenient.member(function, "arguments")))
 
     def as_answer(self) -> Answer:
         calls = [FunctionCall(call["name"], "".join(call["arguments"])) for call in self.tool_calls.values()]
@@ -361,20 +369,29 @@ def exchange_for(method: str, url: str, body: Any) -> Exchange | None:
 
 def _message(message: Any) -> dict[str, Any]:
     """Shape a message, or an item of the responses API, as the conventions do."""
-    kind = _get(message, "type")
+    kind = lenient.member(message, "type")
     if kind == "function_call":
-        call = _tool_call(_get(message, "call_id"), _get(message, "name"), _get(message, "arguments"))
+        call = _tool_call(
+            lenient.member(message, "call_id"), lenient.member(message, "name"), lenient.member(message, "arguments")
+        )
         return {"role": "assistant", "parts": [call]}
     if kind == "function_call_output":
-        return {"role": "tool", "parts": [_tool_response(_get(message, "call_id"), _get(message, "output"))]}
-    role = _text(_get(message, "role")) or "assistant"
-    content = _get(message, "content")
+        return {
+            "role": "tool",
+            "parts": [_tool_response(lenient.member(message, "call_id"), lenient.member(message, "output"))],
+        }
+    role = lenient.text(lenient.member(message, "role")) or "assistant"
+    content = lenient.member(message, "content")
     if role == "tool":
-        return {"role": role, "parts": [_tool_response(_get(message, "tool_call_id"), content)]}
-    parts = [_part(content)] if isinstance(content, str) else [_part(piece) for piece in _list(content)]
-    for call in _list(_get(message, "tool_calls")):
-        function = _get(call, "function")
-        parts.append(_tool_call(_get(call, "id"), _get(function, "name"), _get(function, "arguments")))
+        return {"role": role, "parts": [_tool_response(lenient.member(message, "tool_call_id"), content)]}
+    parts = [_part(content)] if isinstance(content, str) else [_part(piece) for piece in lenient.items(content)]
+    for call in lenient.items(lenient.member(message, "tool_calls")):
+        function = lenient.member(call, "function")
+        parts.append(
+            _tool_call(
+                lenient.member(call, "id"), lenient.member(function, "name"), lenient.member(function, "arguments")
+            )
+        )
     return {"role": role, "parts": parts}
 
 
@@ -382,34 +399,20 @@ def _part(piece: Any) -> dict[str, Any]:
     """Shape a piece of a message: text, or whatever it says it is."""
     if isinstance(piece, str):
         return {"type": "text", "content": piece}
-    text = _get(piece, "text")
+    text = lenient.member(piece, "text")
     if isinstance(text, str):
         return {"type": "text", "content": text}
-    kind = _text(_get(piece, "type")) or "unknown"
+    kind = lenient.text(lenient.member(piece, "type")) or "unknown"
     if kind in ("image_url", "input_image"):
-        image = _get(piece, "image_url")
-        address = _text(image if isinstance(image, str) else _get(image, "url"))
+        image = lenient.member(piece, "image_url")
+        address = lenient.text(image if isinstance(image, str) else lenient.member(image, "url"))
         return {"type": "uri", "modality": "image", "uri": address if not address.startswith("data:") else "data:…"}
     return {"type": kind}
 
 
 def _tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
-    return {"type": "tool_call", "id": _text(call_id), "name": _text(name), "arguments": arguments}
+    return {"type": "tool_call", "id": lenient.text(call_id), "name": lenient.text(name), "arguments": arguments}
 
 
 def _tool_response(call_id: Any, response: Any) -> dict[str, Any]:
-    return {"type": "tool_call_response", "id": _text(call_id), "response": response}
-
-
-def _get(container: Any, name: str) -> Any:
-    if isinstance(container, Mapping):
-        return container.get(name)
-    return getattr(container, name, None)
-
-
-def _list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else []
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return {"type": "tool_call_response", "id": lenient.text(call_id), "response": response}

@@ -1,0 +1,63 @@
+"""The exporter's items as plain JSON values, without its generated serialiser.
+
+That one looks every single value up, checks and converts it anew: 170 µs an item, two thirds of all that sending costs.
+What the exporter has put into its items has the right types already, but for the values of dicts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_ITEMS = "[TelemetryItem]"
+
+
+def simplify(exporter: Any) -> None:
+    """Let an exporter's client serialise its items the short way, where it is made as the ones that we know.
+
+    Args:
+        exporter: An Azure Monitor exporter. One whose client is made differently is left as it is.
+    """
+    serializer = getattr(getattr(exporter, "client", None), "_serialize", None)
+    generated = getattr(serializer, "body", None)
+    if serializer is None or generated is None:
+        return
+
+    def body(data: Any, data_type: str, **options: Any) -> Any:
+        if data_type == _ITEMS:
+            try:
+                return [_plain(item) for item in data]
+            except Exception:  # noqa: BLE001 - an item that is made differently goes the long way
+                return generated(data, data_type, **options)
+        return generated(data, data_type, **options)
+
+    serializer.body = body
+
+
+def _plain(model: Any) -> dict[str, Any]:
+    """Return a model as its attribute map says; what is None is left out."""
+    plain: dict[str, Any] = {}
+    for name, place in type(model)._attribute_map.items():
+        value = getattr(model, name)
+        if value is None:
+            continue
+        if place["key"]:
+            plain[place["key"]] = _value(value, place["type"])
+        else:  # additional properties stand beside the others
+            plain.update(value)
+    return plain
+
+
+def _value(value: Any, kind: str) -> Any:
+    if kind == "str":
+        return value if type(value) is str else str(value)
+    if kind == "{str}":
+        return {key: text if type(text) is str else str(text) for key, text in value.items() if text is not None}
+    if kind == "{float}":
+        return {key: float(number) for key, number in value.items() if number is not None}
+    if kind == "float":
+        return float(value)
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
+    if hasattr(value, "_attribute_map"):
+        return _plain(value)
+    return value

@@ -1,0 +1,67 @@
+"""The short way to serialise gives what the exporter's own gives, value for value."""
+
+from __future__ import annotations
+
+import pytest
+
+import pf_monitor
+from pf_monitor.local import connection_string
+from pf_monitor.pipeline import sinks
+from pf_monitor.pipeline.serializing import simplify
+from pf_monitor.pipeline.sinks import ApplicationInsights
+from pf_monitor.settings import Settings
+
+from .conftest import Numbered
+
+
+def exported(monkeypatch, simplified):
+    """Return what a run of a flow, with everything that can be in one, sends."""
+    if not simplified:
+        monkeypatch.setattr(sinks, "simplify", lambda exporter: None)
+    sink = ApplicationInsights(connection_string(9))
+    sent = []
+    monkeypatch.setattr(sink._spans, "_transmit", lambda items: sent.extend(items) or 0)
+    recorder = Numbered(Settings(enabled=True, sampling_ratio=0.999), sink, delay_s=3600)
+    monkeypatch.setattr(recorder, "new_span_id", iter(range(1, 99)).__next__)
+    monkeypatch.setattr(recorder, "now_ns", lambda: 1_767_225_600_000_000_000)
+    monkeypatch.setattr(sink, "metric_exporter", lambda: None)
+    pf_monitor.runtime.use(recorder)
+
+    @pf_monitor.node
+    def fails(question):
+        raise ValueError("no question")
+
+    @pf_monitor.flow
+    def flow(question):
+        from opentelemetry import trace
+
+        pf_monitor.set_correlation(session="s", user="u", tenant="contoso")
+        trace.get_current_span().set_attribute("numbers", [1, 2.5])
+        trace.get_current_span().set_attribute("flag", True)
+        trace.get_current_span().add_event("something happened", {"count": 3})
+        pf_monitor.record_usage("gpt-4o-mini", input_tokens=10, output_tokens=3, provider="openai")
+        with pytest.raises(ValueError, match="no question"):
+            fails("")
+        return {"answer": 42}
+
+    flow("How heavy is it?")
+    assert recorder.flush(10)
+    return sink._spans.client._serialize.body(sent, "[TelemetryItem]")
+
+
+def test_what_is_sent_is_the_same(unmonitored, monkeypatch):
+    short = exported(monkeypatch, simplified=True)
+    long = exported(monkeypatch, simplified=False)
+    assert {item["data"]["baseType"] for item in short} == {
+        "RequestData",
+        "RemoteDependencyData",
+        "ExceptionData",
+        "MessageData",
+    }
+    for item in (*short, *long):
+        item["time"] = item["time"][:19]  # the long way cuts times to milliseconds
+    assert short == long
+
+
+def test_a_client_that_is_made_differently_is_left_alone():
+    simplify(object())
