@@ -231,7 +231,7 @@ def test_what_is_picked_in_the_workbook_is_a_parameter_of_it(templates):
 def test_the_columns_that_charts_name_are_in_their_queries():
     for parts in PAGES.values():
         for part in parts:
-            text = queries.source(part.query)
+            text = queries.own_text(part.query)
             for column in (*part.y, part.x, part.group, part.sorted_by, "operation_Id" if part.opens_request else None):
                 assert column is None or re.search(rf"\b{column}\b", text), f"{part.query} has no {column}"
 
