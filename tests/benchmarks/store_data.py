@@ -38,7 +38,7 @@ def setup() -> Iterator[str]:
         CREATE OR REPLACE TEMP TABLE sentences AS
         SELECT number, upper(text[1]) || text[2:] || '.' AS text FROM (
             SELECT number, string_agg(
-                ([{', '.join(words)}])[1 + (md5_number(number * 100 + place) % {len(words)})::INT], ' '
+                ([{", ".join(words)}])[1 + (md5_number(number * 100 + place) % {len(words)})::INT], ' '
                 ORDER BY place) AS text
             FROM range({_SENTENCES}) AS s(number), range(16) AS w(place)
             WHERE place < 8 + number % 9 GROUP BY number)"""
