@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation: `python docs/pictures.py`. Needs `pip install 'pf-monitor[dev]'` and Chromium."""
+"""Make the pictures of the documentation: `python docs/pictures.py`. Needs the extra `dev`, and Chromium."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def pictures(url: str) -> list[Picture]:
         Picture("quality", "/quality", 900),
         Picture("operations", "/operations", 1_010),
         Picture("requests", "/requests", 640),
-        Picture("trace", f"/requests/{failed['operation_Id']}", 1_010),
+        Picture("trace", f"/requests/{failed['operation_Id']}", 940),
         Picture("logs", f"/logs?q={quote(EXAMPLES['Tokens over time'])}", 820),
     ]
 

@@ -123,7 +123,9 @@ def trace_path(served: Scene) -> str:
 def test_pages_are_accessible_in_both_themes(window: Open, served: Scene, pictures: Path, theme: str) -> None:
     visit = window(color_scheme=theme)
     found = {}
-    logs = "/logs?q=requests%20%7C%20summarize%20n%20%3D%20count()%20by%20bin(timestamp,%201m)%20%7C%20render%20timechart"
+    logs = (
+        "/logs?q=requests%20%7C%20summarize%20n%20%3D%20count()%20by%20bin(timestamp,%201m)%20%7C%20render%20timechart"
+    )
     for path in [*PAGES, trace_path(served), logs, "/logs?q=nonsense", "/?flow=none"]:
         page = visit.go(path)
         for details in page.locator("details.span").all()[:2]:

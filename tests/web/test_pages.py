@@ -317,4 +317,6 @@ def test_scores_that_are_no_numbers_break_no_page(empty: httpx.Client, score: st
 
     for page in ("/", "/quality", f"/requests/{GOOD}"):
         shown(empty, f"{page}?{RANGE}")
-        assert empty.get(f"{page.replace('/', '/overview', 1) if page == '/' else page}.json?{RANGE}").status_code == 200
+        assert (
+            empty.get(f"{page.replace('/', '/overview', 1) if page == '/' else page}.json?{RANGE}").status_code == 200
+        )
