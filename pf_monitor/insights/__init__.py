@@ -5,7 +5,7 @@ Needs the `local` extra: `pip install 'pf-monitor[local]'`.
 
 from pf_monitor.insights.retention import Limits
 from pf_monitor.insights.store import Store, StoreBusyError
-from pf_monitor.insights.timespan import Timespan, parse_since, parse_timespan
+from pf_monitor.insights.timespan import Timespan, parse_timespan
 from pf_monitor.insights.writer import StoreError
 
 __all__ = [
@@ -14,6 +14,5 @@ __all__ = [
     "StoreBusyError",
     "StoreError",
     "Timespan",
-    "parse_since",
     "parse_timespan",
 ]

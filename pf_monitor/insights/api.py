@@ -7,13 +7,14 @@ metrics); the query API is that of https://learn.microsoft.com/rest/api/applicat
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute
 
 from pf_monitor.insights import body as body_module
 from pf_monitor.insights.body import MAX_BODY_BYTES, BodyEncodingError, BodyTooLargeError
@@ -28,8 +29,13 @@ from pf_monitor.table import QueryError, Table
 _MAX_QUERY_BODY_BYTES: Final = 1024 * 1024
 
 
-def create_app(store: Store) -> FastAPI:
-    """Make the web application over a store, which stays its caller's to close."""
+def create_app(store: Store, pages: Sequence[BaseRoute] = ()) -> FastAPI:
+    """Make the web application over a store, which stays its caller's to close.
+
+    Args:
+        store: What is written and asked.
+        pages: What else is served, where nothing here is. Without it, `/` says what this is.
+    """
     app = FastAPI(title="pf-monitor", openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(LoopbackOnly)
     # Parsing is Python: two at once would take turns, and keep the writer waiting for its own.
@@ -85,6 +91,10 @@ def create_app(store: Store) -> FastAPI:
     async def health() -> Mapping[str, object]:
         held = store.held
         return {"status": "ok"} | ({} if held is None else {"store": held._asdict()})
+
+    if pages:
+        app.router.routes.extend(pages)
+        return app
 
     @app.get("/")
     async def welcome(request: Request) -> PlainTextResponse:

@@ -28,9 +28,9 @@ from pf_monitor.insights.operations import operation_asked_for
 from pf_monitor.insights.plainer import plainer
 from pf_monitor.insights.properties import Property, find_properties, read_properties, walk
 from pf_monitor.insights.pruning import needed_columns, without_unread
-from pf_monitor.insights.schema import DIMENSIONS, TABLES, Column, stored
+from pf_monitor.insights.schema import DIMENSIONS, TABLES, stored
 from pf_monitor.insights.timespan import Timespan
-from pf_monitor.table import QueryError
+from pf_monitor.table import Column, QueryError
 
 MAX_QUERY_LENGTH: Final = 100_000
 """Characters. Azure takes more, but the parser here is Python."""

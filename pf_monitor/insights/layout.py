@@ -1,4 +1,4 @@
-"""How the tables lie in the database: their columns, hidden ones among them; what brings an older store up to date.
+"""How the tables lie in the database: their columns, hidden ones among them, and what brings an older store up.
 
 Beside Azure's columns a table has a typed column for each key of `keys.py`, and a short hash of `operation_Id`, by
 which the rows of one operation are found without reading a text column whole.
@@ -6,8 +6,8 @@ which the rows of one operation are found without reading a text column whole.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from functools import lru_cache
 from typing import Final
 
@@ -42,9 +42,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, *, read_only: bool) -> None:
             f"It was written by a newer pf-monitor (layout {version}; this one knows {VERSION}): update pf-monitor"
         )
     if read_only:
-        raise LayoutError(
-            "It was written by an earlier pf-monitor: run `pf-monitor up` once, which brings it up to date"
-        )
+        raise LayoutError("It was written by an earlier pf-monitor: run `pf-monitor up` once, which updates it")
     connection.execute("BEGIN")
     try:
         for statement in _upgrade(version):
@@ -58,7 +56,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, *, read_only: bool) -> None:
 
 def roll_back(connection: duckdb.DuckDBPyConnection) -> None:
     """End a transaction that failed; one whose commit failed has ended by itself."""
-    with suppress(duckdb.TransactionException):
+    with contextlib.suppress(duckdb.TransactionException):
         connection.execute("ROLLBACK")
 
 

@@ -26,7 +26,7 @@ def operation_asked_for(query: ir.Query) -> str | None:
     tables = [query.source]
     if operators and isinstance(operators[0], ir.Union):
         union: Any = operators.pop(0)
-        branches = list(union.branches)
+        branches: list[Any] = list(union.branches)
         if not all(isinstance(one, ir.Query) and not one.operators and not one.lets for one in branches):
             return None
         tables += [one.source for one in branches]

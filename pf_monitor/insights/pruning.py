@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from duckdb_kql import ir
 
 from pf_monitor.insights.properties import Property, walk
-from pf_monitor.insights.schema import TABLES, Column
+from pf_monitor.insights.schema import TABLES
+from pf_monitor.table import Column
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _NAMES_ITS_COLUMNS = (ir.Summarize, ir.Count, ir.Project, ir.Distinct)

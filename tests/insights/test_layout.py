@@ -51,7 +51,7 @@ def test_an_older_store_is_brought_up_to_date_once(old_store: Path) -> None:
 
 
 def test_an_older_store_is_not_changed_by_reading(old_store: Path) -> None:
-    with pytest.raises(StoreError, match="run `pf-monitor up` once, which brings it up to date"):
+    with pytest.raises(StoreError, match="run `pf-monitor up` once, which updates it"):
         Store.open(old_store, read_only=True)
 
 
