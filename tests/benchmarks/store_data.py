@@ -2,7 +2,7 @@
 
 Every request is what pf_monitor records of one: the flow run, a retrieval, a node and a model call, with the dimensions
 of the telemetry contract and text of the usual lengths. Two in a hundred fail, with an exception; one in ten is judged.
-Equal arguments give equal telemetry, but for `itemId`.
+A process tells its CPU and memory each minute. Equal arguments give equal telemetry, but for `itemId`.
 
 DuckDB makes the items (`store_data.sql`), far faster than Python would, and the store's own statement inserts them.
 """
@@ -10,7 +10,7 @@ DuckDB makes the items (`store_data.sql`), far faster than Python would, and the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Template
 from typing import Final, NamedTuple
@@ -41,6 +41,11 @@ class Data(NamedTuple):
     start: datetime
     end: datetime
 
+    @property
+    def started(self) -> str:
+        """The start in SQL."""
+        return self.start.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+
 
 def fill(store: Store, data: Data) -> Iterator[int]:
     """Write the telemetry to a store, and yield after each part how many requests are in it."""
@@ -51,8 +56,9 @@ def fill(store: Store, data: Data) -> Iterator[int]:
             last = min(first + _CHUNK_REQUESTS, data.requests)
             cursor.execute(f"CREATE OR REPLACE TEMP TABLE operations AS {_operations(data, first, last)}")
             for table in _TABLES:
-                _insert(cursor, table)
+                _insert(cursor, table, data)
             yield last
+        _insert(cursor, "performanceCounters", data)
         cursor.execute("CHECKPOINT store")
 
 
@@ -61,14 +67,15 @@ def _operations(data: Data, first: int, last: int) -> str:
     return Template(_SECTIONS["operations"]).substitute(
         first=first,
         last=last,
-        start=data.start.replace(tzinfo=None).isoformat(sep=" "),
+        start=data.started,
         step=f"{microseconds / data.requests:.3f}",
     )
 
 
-def _insert(cursor: duckdb.DuckDBPyConnection, table: str) -> None:
+def _insert(cursor: duckdb.DuckDBPyConnection, table: str, data: Data) -> None:
     cost = _SECTIONS["cost"]
     parts = {"origin": _SECTIONS["origin"], "correlation": _SECTIONS["correlation"], "cost": cost}
+    parts |= {"start": data.started, "minutes": str((data.end - data.start) // timedelta(minutes=1))}
     items = Template(_SECTIONS[table]).substitute(parts, sums=Template(_SECTIONS["sums"]).substitute(cost=cost))
     rows = f"SELECT * REPLACE (customDimensions::VARIANT AS customDimensions) FROM ({items})"
     columns = [name for name, *_ in cursor.execute(f"DESCRIBE {rows}").fetchall()]

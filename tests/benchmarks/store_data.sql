@@ -137,3 +137,13 @@ FROM (
     SELECT *, 1 + (hash(i, metric) % 5)::INT AS score
     FROM operations, (VALUES ('groundedness'), ('relevance')) AS m(metric) WHERE h4 % 10 = 0
 )
+
+-- name: performanceCounters
+SELECT time AS timestamp, 'performanceCounter' AS itemType, counter AS name, 'Process' AS category, counter,
+    '??APP_WIN32_PROC??' AS instance, worth AS value, json_object() AS customDimensions, $origin
+FROM (
+    SELECT TIMESTAMP '$start' + to_minutes(minute) AS time, 'rag-chat' AS flow, '' AS trace,
+        unnest(['% Processor Time', 'Private Bytes']) AS counter,
+        unnest([(hash(minute, 1) % 900)::DOUBLE / 10, 2e8 + hash(minute, 2) % 100000000]) AS worth
+    FROM range($minutes) AS r(minute)
+)
