@@ -31,7 +31,27 @@ def plainer(sql: str, query: ir.Query) -> str:
     for name in _texts(nodes):
         written = render_expr(ir.FunctionCall("tostring", (ir.ColumnRef(name),)))
         sql = sql.replace(written, f"coalesce({render_expr(ir.ColumnRef(name))}, '')")
-    return _BIN.sub(r"""time_bucket(\1, "timestamp", TIMESTAMP '1970-01-01')""", sql)
+    return _together(_BIN.sub(r"""time_bucket(\1, "timestamp", TIMESTAMP '1970-01-01')""", sql))
+
+
+_PERCENTILE = re.compile(r"quantile_disc\(((?:(?!quantile_disc).)*?), CAST\((\d+) AS BIGINT\) / 100\.0\)", re.DOTALL)
+
+
+def _together(sql: str) -> str:
+    """Take the percentiles of the same values from one sorting of them, which DuckDB shares by the aggregate's text."""
+    ranks: defaultdict[str, list[str]] = defaultdict(list)
+    for values, rank in _PERCENTILE.findall(sql):
+        if rank not in ranks[values]:
+            ranks[values].append(rank)
+
+    def shared(match: re.Match[str]) -> str:
+        values, rank = match.groups()
+        if len(ranks[values]) == 1:
+            return match[0]
+        asked = ", ".join(f"{one} / 100.0" for one in ranks[values])
+        return f"quantile_disc({values}, [{asked}])[{ranks[values].index(rank) + 1}]"
+
+    return _PERCENTILE.sub(shared, sql)
 
 
 _ISO_TIME = re.compile(
@@ -40,7 +60,7 @@ _ISO_TIME = re.compile(
 """A time that exists in every month."""
 
 _BIN = re.compile(
-    r"""to_timestamp\(floor\(epoch\("timestamp"\) / epoch\((INTERVAL '\d+[dhms]')\)\) \* epoch\(\1\)\)"""
+    r"""to_timestamp\(floor\(epoch\("timestamp"\) / epoch\((INTERVAL '\d+(?:d|h|m|s|ms)')\)\) \* epoch\(\1\)\)"""
     " AT TIME ZONE 'UTC'"
 )
 

@@ -46,7 +46,7 @@ def without_unread(sql: str, properties: Iterable[Property]) -> tuple[str, list[
     for one in kept:
         column = f'"{one.column}"'
         if one.key is not None and f"CAST({column}" not in sql:
-            shorter = sql.replace(f"{column} AS {column}, ", "").replace(f"{column}, ", "")
+            shorter = re.sub(f"(?:_[lr]\\.)?{column}(?: AS {column})?, ", "", sql)  # a join says whose it is
             if column not in shorter:
                 sql = shorter
                 left.append(one._replace(is_read=False))
