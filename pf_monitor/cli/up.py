@@ -42,6 +42,7 @@ def up(
         from pf_monitor.insights import Limits, Store, StoreBusyError, StoreError
         from pf_monitor.insights.server import PortInUseError, bind, serve
         from pf_monitor.web.site import routes
+        from pf_monitor.web.warming import warming
 
     os.umask(0o077)  # what is written from here on is its owner's alone
     console = Console()
@@ -50,8 +51,10 @@ def up(
         config = _alerts(alerts, directory)
         with bind(port) as listener, Store.open(directory) as store, _watching(config, store, directory):
             store.keep_within(Limits(timedelta(days=keep_days), int(keep_gb * 1024**3)))
-            _announce(console, listener.getsockname()[1], directory, config)
-            serve(store, listener, routes)
+            served = listener.getsockname()[1]
+            _announce(console, served, directory, config)
+            with warming(served):
+                serve(store, listener, routes)
     except PortInUseError:
         other = port + 1 if port < 65535 else port - 1
         fail(
