@@ -19,10 +19,11 @@ from pf_monitor.insights.schema import TABLES
 
 
 def plainer(sql: str, query: ir.Query) -> str:
-    """Return a query's SQL with times, bins of time and texts said plainly.
+    """Return a query's SQL with times, bins of time, texts and percentiles said plainly.
 
     A datetime that is written out need not be parsed in each of Kusto's formats. A bin of `timestamp` needs neither
-    floating point nor time zones, which take DuckDB ten times as long. And a text is its own `tostring`.
+    floating point nor time zones, which take DuckDB ten times as long. A text is its own `tostring`. A join on times
+    that are never null need not care for null, so that DuckDB can look for the few times of one side in the other.
     """
     nodes = list(walk(query))
     for node in nodes:
@@ -31,6 +32,9 @@ def plainer(sql: str, query: ir.Query) -> str:
     for name in _texts(nodes):
         written = render_expr(ir.FunctionCall("tostring", (ir.ColumnRef(name),)))
         sql = sql.replace(written, f"coalesce({render_expr(ir.ColumnRef(name))}, '')")
+    for name in _times(nodes):
+        column = render_expr(ir.ColumnRef(name))
+        sql = sql.replace(f"_l.{column} IS NOT DISTINCT FROM _r.{column}", f"_l.{column} = _r.{column}")
     return _together(_BIN.sub(r"""time_bucket(\1, "timestamp", TIMESTAMP '1970-01-01')""", sql))
 
 
@@ -86,6 +90,36 @@ def _texts(nodes: Iterable[Any]) -> set[str]:
     own = {name for name in _TEXT_COLUMNS if all(_is_text(one, name) for one in made[name])}
     others = {column.name for columns in TABLES.values() for column in columns}
     return own | {name for name, exprs in made.items() if name not in others and all(_is_text(e, name) for e in exprs)}
+
+
+def _times(nodes: Iterable[Any]) -> set[str]:
+    """The names of a join's keys that can only be times of items, which are never null."""
+    made: defaultdict[str, list[Any]] = defaultdict(list)
+    joined: set[str] = set()
+    for node in nodes:
+        if isinstance(node, _MAKES_COLUMNS_OTHERWISE) or (isinstance(node, ir.Union) and not _is_of_tables(node)):
+            return set()
+        if isinstance(node, ir.NamedExpr) and node.name is not None:
+            made[node.name].append(node.expr)
+        if isinstance(node, ir.Join):
+            if node.kind not in {"inner", "innerunique"}:
+                return set()
+            joined.update(key.left for key in node.keys if key.left == key.right)
+    return {name for name in joined if made[name] and all(_is_time(one) for one in made[name])}
+
+
+def _is_time(expression: Any) -> bool:
+    match expression:
+        case (
+            ir.ColumnRef(name="timestamp") | ir.FunctionCall(name="max" | "min", args=(ir.ColumnRef(name="timestamp"),))
+        ):
+            return True
+        case _:
+            return False
+
+
+def _is_of_tables(union: Any) -> bool:
+    return all(isinstance(one.source, ir.TableRef) and not one.operators and not one.lets for one in union.branches)
 
 
 def _is_text(expression: Any, name: str) -> bool:
