@@ -105,7 +105,7 @@ def _times(nodes: Iterable[Any]) -> set[str]:
             if node.kind not in {"inner", "innerunique"}:
                 return set()
             joined.update(key.left for key in node.keys if key.left == key.right)
-    return {name for name in joined if made[name] and all(_is_time(one) for one in made[name])}
+    return {name for name in joined if (made[name] or name == "timestamp") and all(_is_time(one) for one in made[name])}
 
 
 def _is_time(expression: Any) -> bool:
