@@ -27,6 +27,7 @@ BENCHMARKS = {
     "imports": "Import time",
     "wire": "What a request sends: two steps, one model call",
     "store": "The local store at size",
+    "phoenix": "The local store beside Arize Phoenix",
 }
 
 _HELP = f"""Measure what the monitor costs, beside bare OpenTelemetry, promptflow and peers.
@@ -58,7 +59,8 @@ def main(
         typer.Option(help="A Python in which peers are installed; most need a newer OpenTelemetry than promptflow."),
     ] = sys.executable,
     spans: Annotated[
-        list[int] | None, typer.Option(help="How large the stores are that `store` asks; one of 5 M unless given.")
+        list[int] | None,
+        typer.Option(help="How many spans `store` and `phoenix` ask about; 5,000,000 and 100,000 unless given."),
     ] = None,
     stores: Annotated[
         Path | None, typer.Option(help="Where `store` keeps what it makes, for the next time; nowhere unless given.")
@@ -68,7 +70,7 @@ def main(
     chosen = names or list(BENCHMARKS)
     if unknown := set(chosen) - set(BENCHMARKS):
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(BENCHMARKS)}")
-    options = {"python": sys.executable, "peers_python": peers_python, "spans": spans or [5_000_000], "stores": stores}
+    options = {"python": sys.executable, "peers_python": peers_python, "spans": spans, "stores": stores}
     found: dict[str, list[Figure]] = {name: [] for name in chosen}
     notes: list[str] = []
     progress = Progress(

@@ -61,13 +61,14 @@ def benchmark(options: dict[str, Any]) -> Iterator[Figure | str]:
     """Yield figures for each size that is asked for."""
     with tempfile.TemporaryDirectory() as scratch:
         kept = Path(options["stores"] or scratch)
-        for spans in options["spans"]:
+        sizes = options["spans"] or [_FIVE_MILLION]
+        for spans in sizes:
             directory = kept / f"{spans}-spans"
             if not directory.exists():
                 in_child(__file__, "make", directory, spans)
             yield from _disk(directory, spans)
             yield from _pages(directory, spans)
-        yield from _ingestion(kept / f"{options['spans'][0]}-spans")
+        yield from _ingestion(kept / f"{sizes[0]}-spans")
 
 
 def _disk(directory: Path, spans: int) -> Iterator[Figure]:
@@ -100,7 +101,7 @@ def _load(directory: Path, address: str) -> tuple[float, float]:
     """Return the least milliseconds of a first load, and of one after that."""
     first, warm = [], []
     for _ in range(SERVERS):
-        with _server(directory) as port:
+        with server(directory) as port:
             time.sleep(STARTED_SECONDS)
             _drop_caches()
             first.append(_get(port, address))
@@ -130,7 +131,7 @@ def _drop_caches() -> None:
 
 
 @contextmanager
-def _server(directory: Path) -> Iterator[int]:
+def server(directory: Path) -> Iterator[int]:
     """Run `pf-monitor up` over a store; yield its port once it says that it is there."""
     command = [sys.executable, "-W", "ignore", "-c", "from pf_monitor.cli import main; main()", "up"]
     limits = ["--keep-gb", "1000", "--keep-days", "3650"]
@@ -154,7 +155,7 @@ def _ingestion(source: Path) -> Iterator[Figure | str]:
         sent.mkdir()
         in_child(__file__, "write_bodies", source, sent)
         directory = Path(scratch) / "insights"
-        with _server(directory) as port:
+        with server(directory) as port:
             loads: list[float] = []
             done = threading.Event()
             reader = threading.Thread(target=_read_pages, args=(port, loads, done))
