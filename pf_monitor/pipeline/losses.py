@@ -4,6 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from enum import Enum
+
+
+class Reason(Enum):
+    """Why something is given up."""
+
+    OVERLOAD = "overload"
+    """More comes than can be prepared."""
+    UNSENDABLE = "unsendable"
+    """The exporter cannot make anything of it."""
+    SPOOL_FULL = "spool_full"
+    """The endpoint was away for so long that the spool is full."""
+    TOO_OLD = "too_old"
+    """The endpoint was away for longer than anybody waits."""
+    REFUSED = "refused"
+    """The endpoint refuses it for good."""
+    UNCLEAR = "unclear"
+    """The endpoint's answers do not say whether it has arrived; it may have, once for each answer."""
+    DAMAGED = "damaged"
+    """What was stored cannot be read; how many items it held is not known, so it counts as one."""
 
 
 class Losses:
@@ -13,15 +33,15 @@ class Losses:
         self._lock = threading.Lock()
         self._counted: Counter[str] = Counter()
 
-    def add(self, reason: str, number: int) -> None:
+    def add(self, reason: Reason, number: int) -> None:
         """Count items.
 
         Args:
-            reason: Why they were given up; one of those in docs/telemetry.md.
+            reason: Why they were given up.
             number: How many.
         """
         with self._lock:
-            self._counted[reason] += number
+            self._counted[reason.value] += number
 
     def counted(self) -> dict[str, int]:
         """Return the number of items by reason, since this process began."""

@@ -14,6 +14,7 @@ from pf_monitor.model import names
 from pf_monitor.model.kinds import Outcome
 from pf_monitor.model.step import Step
 from pf_monitor.pipeline.item import CustomEvent
+from pf_monitor.pipeline.losses import Reason
 from pf_monitor.pipeline.metrics import Metrics
 from pf_monitor.pipeline.processors import processors
 from pf_monitor.pipeline.sampling import SAMPLE_RATE, WHOLE, RequestEnd, Sampler
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 _METRICS_PERIOD_MS = 60_000
 _MOST_RESOURCES = 100
-OVERLOAD = "overload"
-"""Why something is given up before it is sent."""
 
 _NAMELESS = "pf_monitor"
 """`cloud_RoleName` of steps outside any flow, where no service name is set."""
@@ -106,7 +105,7 @@ class PipelineRecorder:
         if not self._worker.put(step, urgent=step.outcome is Outcome.ERROR):
             metrics.record(step)  # exact, whatever becomes of the span
             self._shedder.refuse(step)
-            self._sink.losses.add(OVERLOAD, 1)
+            self._sink.losses.add(Reason.OVERLOAD, 1)
         if is_root and self._sampler is not None:
             self._worker.put(RequestEnd(step))
 
@@ -121,7 +120,7 @@ class PipelineRecorder:
         flow = str(attributes.get(names.FLOW, ""))
         event = CustomEvent(name, dict(attributes), about, self.now_ns(), self._resource(flow))
         if not self._worker.put(event, urgent=True):
-            self._sink.losses.add(OVERLOAD, 1)
+            self._sink.losses.add(Reason.OVERLOAD, 1)
 
     def flush(self, timeout: float) -> bool:
         """Send what is pending, metrics included.
@@ -161,7 +160,7 @@ class PipelineRecorder:
         self._count(step for step in steps if not isinstance(step, RequestEnd))
         passed = [step for step in steps if isinstance(step, RequestEnd) or self._shedder.passes(step)]
         if len(passed) < len(steps):
-            self._sink.losses.add(OVERLOAD, len(steps) - len(passed))
+            self._sink.losses.add(Reason.OVERLOAD, len(steps) - len(passed))
         spans = [span for step, rate in self._sampled(passed) if (span := self._span(step, rate)) is not None]
         if spans:
             self._sink.send_spans(spans)
@@ -174,7 +173,7 @@ class PipelineRecorder:
         shed = self._shedder.thin((thing for thing in things if isinstance(thing, Step)), ratio)
         gone = [thing for thing in things if isinstance(thing, Step) and thing.context.trace_id in shed]
         self._count(gone)
-        self._sink.losses.add(OVERLOAD, len(gone))
+        self._sink.losses.add(Reason.OVERLOAD, len(gone))
         notices.say_once(
             "overload",
             "pf_monitor sends only some of the requests: more come than it can prepare beside them. It keeps those "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from opentelemetry import trace
 from opentelemetry.context import Context
 
-from pf_monitor.pipeline.losses import Losses
+from pf_monitor.pipeline.losses import Losses, Reason
 from pf_monitor.pipeline.quiet import quiet
 from pf_monitor.pipeline.serializing import simplify
 
@@ -74,6 +74,7 @@ class ApplicationInsights:
         for name, value in _SILENCED.items():
             os.environ.setdefault(name, value)
         from azure.monitor.opentelemetry.exporter import AzureMonitorTraceExporter
+        from opentelemetry.sdk.trace.export import SpanExportResult
 
         from pf_monitor.pipeline.transport import Delivery
 
@@ -92,7 +93,8 @@ class ApplicationInsights:
     def send_spans(self, spans: Sequence[ReadableSpan]) -> None:
         """Take spans; they are on disk when this returns."""
         with quiet():
-            self._spans.export(spans)
+            if self._spans.export(spans) is not SpanExportResult.SUCCESS:
+                self.losses.add(Reason.UNSENDABLE, len(spans))
 
     def send_events(self, events: Sequence[CustomEvent]) -> None:
         """Take custom events; likewise."""
@@ -104,8 +106,6 @@ class ApplicationInsights:
                     context=context,
                     attributes={"microsoft.custom_event.name": event.name, **event.attributes},
                 )
-            for provider in self._event_providers.values():
-                provider.force_flush()
 
     def _event_logs(self, resource: Resource) -> LoggerProvider:
         """Return the provider for events of a resource: a custom event travels as a log record."""
@@ -113,12 +113,12 @@ class ApplicationInsights:
         if (provider := self._event_providers.get(role)) is None:
             from azure.monitor.opentelemetry.exporter import AzureMonitorLogExporter
             from opentelemetry.sdk._logs import LoggerProvider
-            from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+            from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 
             provider = LoggerProvider(resource, shutdown_on_exit=False)
-            provider.add_log_record_processor(
-                BatchLogRecordProcessor(AzureMonitorLogExporter(**self._options, transport=self._delivery.transport()))
-            )
+            exporter = AzureMonitorLogExporter(**self._options, transport=self._delivery.transport())
+            # No thread of its own, which could not be started at the end of a process: the spool gathers them.
+            provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
             self._event_providers[role] = provider
         return provider
 

@@ -22,6 +22,7 @@ from urllib3 import HTTPResponse
 
 from pf_monitor.pipeline.delivery.sender import Patience, Sender
 from pf_monitor.pipeline.delivery.spool import Spool
+from pf_monitor.pipeline.losses import Reason
 
 _KEPT_HEADERS = ("Authorization", "User-Agent")
 _TAKEN = b'{"itemsReceived":1,"itemsAccepted":1,"errors":[]}'
@@ -51,14 +52,14 @@ class Delivery:
     def __init__(
         self,
         connection_string: str,
-        dropped: Callable[[str, int], None],
-        patience: Patience = Patience(),
+        dropped: Callable[[Reason, int], None],
+        patience: Patience | None = None,
         **spooled: Any,
     ) -> None:
         self._folder = spool_folder(connection_string)
         self._url = _track_url(connection_string)
         self._dropped = dropped
-        self._patience = patience
+        self._patience = patience or Patience()
         self._spooled = spooled
         self._stopped = False
         self._begin()

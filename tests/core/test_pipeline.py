@@ -13,7 +13,7 @@ from pf_monitor import runtime
 from pf_monitor.insights.server import running
 from pf_monitor.instrument.content import to_text
 from pf_monitor.local import connection_string
-from pf_monitor.pipeline.delivery.batch import parse
+from pf_monitor.pipeline.delivery.batch import unpack
 from pf_monitor.pipeline.item import Item
 from pf_monitor.pipeline.losses import Losses
 from pf_monitor.pipeline.processors import CONTENT_BUDGET, LONGEST_VALUE, fit
@@ -114,7 +114,7 @@ def test_an_endpoint_that_is_away_loses_nothing_and_is_mentioned_once(unmonitore
     ours = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.name for record in ours] == ["pf_monitor"]
     assert "kept on disk and sent later" in ours[0].getMessage()
-    stored = [parse(path.read_bytes()) for path in tmp_path.rglob("*.batch")]
+    stored = [unpack(path.read_bytes())[0] for path in tmp_path.rglob("*.batch")]
     questions = [
         item["data"]["baseData"]["properties"]["question"]
         for items in stored

@@ -1,9 +1,10 @@
-"""A batch: items of telemetry as they are sent, in one request."""
+"""A batch: items of telemetry that are sent in one request, as a file that can grow."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,12 @@ Item = dict[str, Any]
 MOST_BYTES = 1 << 20
 """Of one request, before it is compressed. The service takes more; a smaller one is sooner sent again."""
 
-_WORTHWHILE = 1_024
-"""Bytes below which compressing is not worth it."""
-
 _LEVEL = 5
 """Of 9: the last tenth of the size costs half of the time."""
 
-_GZIP = b"\x1f\x8b"
+_GZIP = 31
+"""To zlib: what is read is in gzip's format."""
+
 _OPERATION = "ai.operation.id"
 
 
@@ -33,74 +33,109 @@ _OPERATION = "ai.operation.id"
 class Batch:
     """What is sent in one request, on disk or, where there is none, in memory.
 
+    It is a row of portions, each a JSON list of items, compressed by itself. So one that nobody sends yet can take
+    more, and one whose writer was killed can be read up to there.
+
     Attributes:
         name: Its place among the others: names sort by time.
-        at: When it was put into the spool, in seconds since 1970.
-        size: Bytes, compressed.
-        number: Which it is of those that this process has put in; 0 for one that was taken over.
+        at: When it was begun, in seconds since 1970.
+        number: Which portion of those that this process has put in it began with; 0 for one that was taken over.
         path: Its file, or None.
-        body: What is sent, where it has no file.
-        traces: The traces that have items in it; None where that has not been looked at.
-        sending: Whether it is on its way, so that nobody may touch it.
+        body: What is in it, where it has no file.
+        size: Bytes, compressed.
+        plain_size: Bytes of what this process has put in, before they were compressed.
         unclear: How often it was answered in a way that says neither yes nor no.
     """
 
     name: str
     at: float
-    size: int
     number: int = 0
     path: Path | None = None
-    body: bytes | None = None
-    traces: frozenset[str] | None = None
-    sending: bool = False
+    body: bytes = b""
+    size: int = 0
+    plain_size: int = 0
     unclear: int = 0
 
     def read(self) -> bytes:
-        """Return what is sent.
+        """Return what is in it.
 
         Raises:
             OSError: When the file cannot be read.
         """
-        if self.path is not None:
-            return self.path.read_bytes()
-        return self.body or b""
+        return self.path.read_bytes() if self.path is not None else self.body
 
 
-def parse(body: bytes) -> list[Item]:
-    """Return the items of a body.
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """A batch on its way: nobody may touch it but who sends it.
+
+    Attributes:
+        batch: Which.
+        items: What is in it.
+        body: What is sent: one compressed JSON list.
+    """
+
+    batch: Batch
+    items: list[Item]
+    body: bytes
+
+
+def parse(text: bytes) -> list[Item]:
+    """Return the items of a JSON list.
 
     Raises:
         ValueError: When it is no list of items.
     """
-    plain = gzip.decompress(body) if is_compressed(body) else body
     try:
-        items = orjson.loads(plain)
+        items = orjson.loads(text)
     except orjson.JSONDecodeError:
-        items = _mended(plain)
+        items = _mended(text)
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ValueError("not a list of items")
     return items
 
 
-def pack(items: Sequence[Item]) -> bytes:
-    """Return a body of items, compressed where that is worth it."""
-    plain = orjson.dumps(items)
-    return gzip.compress(plain, _LEVEL, mtime=0) if len(plain) >= _WORTHWHILE else plain
-
-
-def is_compressed(body: bytes) -> bool:
-    """Return whether a body is compressed."""
-    return body.startswith(_GZIP)
-
-
-def parts(items: Sequence[Item], most_bytes: int = MOST_BYTES) -> Iterator[Sequence[Item]]:
-    """Yield items in portions that a request may hold; a single item is a portion, however large."""
-    if len(items) <= 1 or len(orjson.dumps(items)) <= most_bytes:
-        yield items
+def texts(items: Sequence[Item]) -> Iterator[bytes]:
+    """Yield items as JSON lists that a request may hold; a single item is one, however large."""
+    text = orjson.dumps(items)
+    if len(items) <= 1 or len(text) <= MOST_BYTES:
+        yield text
         return
     middle = len(items) // 2
-    yield from parts(items[:middle], most_bytes)
-    yield from parts(items[middle:], most_bytes)
+    yield from texts(items[:middle])
+    yield from texts(items[middle:])
+
+
+def pack(text: bytes) -> bytes:
+    """Return a JSON list as a portion."""
+    return gzip.compress(text, _LEVEL, mtime=0)
+
+
+def unpack(body: bytes) -> tuple[list[Item], bool]:
+    """Read what is in a batch.
+
+    Args:
+        body: A row of portions. If the writer of the last one was interrupted, that one is left out.
+
+    Returns:
+        The items, and whether the body is one portion as a whole, and so can be sent as it is.
+
+    Raises:
+        ValueError: When it is no row of portions.
+    """
+    items: list[Item] = []
+    portions, left = 0, body
+    while left:
+        reader = zlib.decompressobj(_GZIP)
+        try:
+            text = reader.decompress(left)
+        except zlib.error as error:
+            raise ValueError(f"not compressed: {error}") from error
+        if not reader.eof:
+            return items, False
+        items += parse(text)
+        portions, left = portions + 1, reader.unused_data
+    return items, portions == 1
 
 
 def trace_of(item: Item) -> str | None:
@@ -115,7 +150,7 @@ def traces_of(items: Sequence[Item]) -> frozenset[str]:
     return frozenset(trace for item in items if (trace := trace_of(item)) is not None)
 
 
-def _mended(plain: bytes) -> Any:
+def _mended(text: bytes) -> Any:
     """Read JSON with NaN and lone surrogates, for which the service would refuse the whole batch."""
-    lenient = json.dumps(json.loads(plain), ensure_ascii=False).encode("utf-8", "replace")
+    lenient = json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "replace")
     return json.loads(lenient, parse_constant=lambda _: None)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -37,6 +39,10 @@ class Connection:
         self._session = requests.Session()
         self._session.mount("https://", self._watched)
         self._session.mount("http://", self._watched)
+        self._deadlines: queue.SimpleQueue[float | None] = queue.SimpleQueue()
+        self._answered: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # One that lasts: at the end of a process Python starts no more threads.
+        threading.Thread(target=self._watch, name="pf_monitor watch", daemon=True).start()
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
         """Send a body.
@@ -47,9 +53,7 @@ class Connection:
         Raises:
             NoAnswerError: When there is none in time.
         """
-        alarm = threading.Timer(self._answer_s, self.hang_up)
-        alarm.daemon = True
-        alarm.start()
+        self._deadlines.put(time.monotonic() + self._answer_s)
         try:
             with self._session.post(
                 url,
@@ -64,7 +68,7 @@ class Connection:
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise NoAnswerError(f"{type(error).__name__}: {error}") from error
         finally:
-            alarm.cancel()
+            self._answered.put(None)
 
     def hang_up(self) -> None:
         """End a request that is on its way; from another thread."""
@@ -75,11 +79,21 @@ class Connection:
 
     def close(self) -> None:
         """Let go of the connection."""
+        self._deadlines.put(None)
         self._session.close()
+
+    def _watch(self) -> None:
+        """Hang up when a request takes too long: a time limit of requests or urllib3 is one between two bytes."""
+        while (deadline := self._deadlines.get()) is not None:
+            try:
+                self._answered.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                self.hang_up()
+                self._answered.get()
 
 
 class _Watched(HTTPAdapter):
-    """Knows the socket that is in use: a time limit of requests or urllib3 is one between two bytes."""
+    """Knows the socket that is in use."""
 
     socket: socket.socket | None = None
 

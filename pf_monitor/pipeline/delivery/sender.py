@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from pf_monitor import notices
 from pf_monitor.pipeline.delivery.answers import Answer, Verdict, understand
-from pf_monitor.pipeline.delivery.batch import is_compressed, parse
 from pf_monitor.pipeline.delivery.connection import Connection, NoAnswerError
+from pf_monitor.pipeline.losses import Reason
 from pf_monitor.pipeline.quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pf_monitor.pipeline.delivery.batch import Batch, Item
+    from pf_monitor.pipeline.delivery.batch import Shipment
     from pf_monitor.pipeline.delivery.spool import Spool
 
-MOST_UNCLEAR = 10
+MOST_UNCLEAR = 3
 """How often a batch is sent whose answers say neither yes nor no: each time it may arrive once more."""
 
 _MOST_REDIRECTS = 5
@@ -44,7 +44,7 @@ class Patience:
     connect_s: float = 5.0
     answer_s: float = 30.0
     first_s: float = 1.0
-    longest_s: float = 60.0
+    longest_s: float = 30.0
     quota_s: float = 600.0
     look_s: float = 10.0
 
@@ -60,7 +60,7 @@ class Sender:
     """
 
     def __init__(
-        self, spool: Spool, url: str, dropped: Callable[[str, int], None], patience: Patience = Patience()
+        self, spool: Spool, url: str, dropped: Callable[[Reason, int], None], patience: Patience = Patience()
     ) -> None:
         self._headers: Mapping[str, str] = {}
         """Of the exporter's last request. Kept in memory alone: it may hold a token."""
@@ -130,41 +130,35 @@ class Sender:
             while not self._ending:
                 self._spool.adopt(self._patience.look_s)
                 waits_s = self._not_before - time.monotonic()
-                batch = self._spool.next() if waits_s <= 0 else None
-                if batch is None:
+                shipment = self._spool.next() if waits_s <= 0 else None
+                if shipment is None:
                     self._awake.wait(min(waits_s, self._patience.look_s) if waits_s > 0 else self._patience.look_s)
                     self._awake.clear()
                     continue
-                self._send(batch)
+                self._send(shipment)
             self._connection.close()
             self._spool.close()
 
-    def _send(self, batch: Batch) -> None:
+    def _send(self, shipment: Shipment) -> None:
+        answer = self._ask(shipment)
         try:
-            body = batch.read()
-            items = parse(body)
-        except (OSError, ValueError, EOFError) as error:
-            self._spool.damaged(batch, error)
-            return
-        answer = self._ask(body, len(items))
-        try:
-            self._conclude(batch, items, answer)
+            self._conclude(shipment, answer)
         finally:
             with self._changed:
                 if answer.verdict is not Verdict.TAKEN:
                     self._failures += 1
                 self._changed.notify_all()
 
-    def _ask(self, body: bytes, number: int) -> Answer:
-        encoding = {"Content-Encoding": "gzip"} if is_compressed(body) else {}
-        headers = {"Content-Type": "application/json", **self._headers, **encoding}
+    def _ask(self, shipment: Shipment) -> Answer:
+        headers = {"Content-Type": "application/json", **self._headers, "Content-Encoding": "gzip"}
         try:
-            status, answered, content = self._connection.post(self._url, body, headers)
+            status, answered, content = self._connection.post(self._url, shipment.body, headers)
         except NoAnswerError as error:
             return Answer(Verdict.AWAY, str(error))
-        return understand(self._url, status, answered, content, number)
+        return understand(self._url, status, answered, content, len(shipment.items))
 
-    def _conclude(self, batch: Batch, items: list[Item], answer: Answer) -> None:
+    def _conclude(self, shipment: Shipment, answer: Answer) -> None:
+        batch, items = shipment.batch, shipment.items
         match answer.verdict:
             case Verdict.TAKEN:
                 self._spool.remove(batch)
@@ -179,8 +173,13 @@ class Sender:
             case Verdict.REFUSED | Verdict.TOO_LARGE:
                 self._spool.remove(batch)
                 self._refuse(len(items), answer)
+            case Verdict.UNCLEAR if batch.unclear + 1 >= MOST_UNCLEAR:
+                self._spool.remove(batch)
+                self._dropped(Reason.UNCLEAR, len(items))
             case Verdict.UNCLEAR:
-                self._keep_unclear(batch, items, answer)
+                batch.unclear += 1
+                self._spool.keep(batch)
+                self._wait(answer)
             case Verdict.ELSEWHERE if self._redirects < _MOST_REDIRECTS:
                 self._redirects += 1
                 self._url = answer.location
@@ -189,19 +188,10 @@ class Sender:
                 self._spool.keep(batch)
                 self._wait(answer)
 
-    def _keep_unclear(self, batch: Batch, items: list[Item], answer: Answer) -> None:
-        batch.unclear += 1
-        if batch.unclear < MOST_UNCLEAR:
-            self._spool.keep(batch)
-            self._wait(answer)
-        else:
-            self._spool.remove(batch)
-            self._dropped("unclear", len(items))
-
     def _refuse(self, number: int, answer: Answer) -> None:
         if not number:
             return
-        self._dropped("refused", number)
+        self._dropped(Reason.REFUSED, number)
         notices.say_once(
             "refused",
             "pf_monitor: the endpoint refuses telemetry, which is lost: %.500s Is the connection string that of "

@@ -11,19 +11,22 @@ import contextlib
 import math
 import os
 import secrets
-import shutil
 import threading
 import time
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 from pf_monitor import notices
-from pf_monitor.pipeline.delivery.batch import Batch, pack, parse, parts, trace_of, traces_of
+from pf_monitor.pipeline.delivery.batch import MOST_BYTES as MOST_BYTES_A_BATCH
+from pf_monitor.pipeline.delivery.batch import Batch, Shipment, pack, parse, texts, trace_of, traces_of, unpack
 from pf_monitor.pipeline.delivery.locking import FileLock
+from pf_monitor.pipeline.losses import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from pf_monitor.pipeline.delivery.batch import Item
 
@@ -37,13 +40,11 @@ LONGEST_S = 48 * 3600.0
 """How long a batch waits: what is older, nobody looks for any more."""
 
 MOST_REMEMBERED = 10_000
-"""Dropped traces that are remembered, so that what arrives of them late is dropped too."""
-
-_ROOM = 0.95
-"""How full it may be after something had to go: dropping a little more is rarer."""
+"""Dropped traces that are remembered, so that what comes of them late is dropped too."""
 
 _TRIES = 5
 _SUFFIX = ".batch"
+_UNFINISHED_SUFFIX = ".new"
 _LOCK_SUFFIX = ".lock"
 
 
@@ -61,7 +62,7 @@ class Spool:
     def __init__(
         self,
         folder: Path,
-        dropped: Callable[[str, int], None],
+        dropped: Callable[[Reason, int], None],
         *,
         most_bytes: int = MOST_BYTES,
         longest_s: float = LONGEST_S,
@@ -76,39 +77,41 @@ class Spool:
         self._own: Path | None = None
         self._owned: FileLock | None = None
         self._batches: OrderedDict[str, Batch] = OrderedDict()
-        self._bytes = self._bytes_of_others = 0
+        self._growing: Batch | None = None
+        self._shipped: Shipment | None = None
+        self._bytes_of_others = 0
         self._number = 0
         self._looked = -math.inf
         self._dropped_traces: OrderedDict[str, None] = OrderedDict()
 
     # What is put in, and what is taken out.
 
-    def put(self, body: bytes) -> None:
-        """Take a body as the exporter has serialised it; it is on disk when this returns.
+    def put(self, text: bytes) -> None:
+        """Take what the exporter has serialised; it is on disk when this returns.
 
         Args:
-            body: JSON, a list of items, compressed or not.
+            text: A JSON list of items.
         """
         try:
-            items = parse(body)
+            items = parse(text)
         except ValueError as error:
             notices.say_once("spool-body", "pf_monitor drops a batch that is no telemetry: %r", error)
-            self._dropped("damaged", 1)
+            self._dropped(Reason.DAMAGED, 1)
             return
         with self._lock:
-            for some in parts(self._without_dropped_traces(items)):
-                if some:
-                    self._add(some)
+            self._append(self._without_dropped_traces(items))
             self._make_room()
 
-    def next(self) -> Batch | None:
-        """Return the oldest batch, marked as on its way; None when there is none."""
+    def next(self) -> Shipment | None:
+        """Return the oldest batch, which is on its way from now on, until it is removed, kept or split."""
         with self._lock:
             self._drop_old()
-            for batch in self._batches.values():
-                if not batch.sending:
-                    batch.sending = True
-                    return batch
+            for batch in list(self._batches.values()):
+                if (shipment := self._shipment(batch)) is not None:
+                    self._shipped = shipment
+                    if self._growing is batch:
+                        self._growing = None
+                    return shipment
             return None
 
     def keep(self, batch: Batch, items: list[Item] | None = None) -> None:
@@ -119,19 +122,21 @@ class Spool:
             items: What is left of it; None for all.
         """
         with self._lock:
-            batch.sending = False
-            if items is not None and batch.name in self._batches:
+            self._shipped = None
+            if items is not None:
                 self._rewrite(batch, items)
             self._make_room()
 
     def remove(self, batch: Batch) -> None:
         """Forget a batch, which was acknowledged or cannot be."""
         with self._lock:
-            if self._batches.pop(batch.name, None) is None:
-                return
-            self._bytes -= batch.size
+            if self._shipped is not None and self._shipped.batch is batch:
+                self._shipped = None
+            if self._growing is batch:
+                self._growing = None
+            self._batches.pop(batch.name, None)
             if batch.path is not None:
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     batch.path.unlink()
 
     def split(self, batch: Batch, items: list[Item]) -> None:
@@ -139,22 +144,24 @@ class Spool:
         middle = len(items) // 2
         with self._lock:
             for some in (items[:middle], items[middle:]):
-                self._add(some)
+                self._growing = None
+                self._append(some)
+            self._growing = None
             self.remove(batch)
 
     def last(self) -> int:
-        """Return a number that says which batches have been put in by now, for `holds`."""
+        """Return a number that says what has been put in by now, for `holds`."""
         return self._number
 
     def holds(self, last: int) -> bool:
-        """Return whether a batch waits that was put in before `last` was asked for."""
+        """Return whether something waits that was put in before `last` was asked for."""
         with self._lock:
             return any(0 < batch.number <= last for batch in self._batches.values())
 
     def is_on_disk(self) -> bool:
         """Return whether nothing would be lost if the process ended now."""
         with self._lock:
-            return not self._in_memory()
+            return all(batch.path is not None for batch in self._batches.values())
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -171,7 +178,7 @@ class Spool:
             with contextlib.suppress(OSError):
                 self._folder.rmdir()
             self._batches.clear()
-            self._bytes = 0
+            self._growing = None
 
     def forget(self) -> None:
         """In a forked child: leave all to the parent."""
@@ -201,12 +208,16 @@ class Spool:
             self._make_room()
 
     def _take_over(self, folder: Path) -> None:
-        for path in sorted(folder.glob("*" + _SUFFIX)):
+        for path in folder.glob("*" + _SUFFIX):
             with contextlib.suppress(OSError, ValueError):
-                moved = path.rename(self._home() / path.name)
                 at = int(path.name.partition("-")[0]) / 1e9
-                self._insert(Batch(path.name, at, moved.stat().st_size, path=moved))
-        shutil.rmtree(folder, ignore_errors=True)
+                moved = path.rename(self._home() / path.name)
+                self._batches[path.name] = Batch(path.name, at, path=moved, size=moved.stat().st_size)
+        for path in folder.glob("*" + _UNFINISHED_SUFFIX):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        with contextlib.suppress(OSError):
+            folder.rmdir()
         self._batches = OrderedDict(sorted(self._batches.items()))
 
     # How it is stored.
@@ -232,130 +243,151 @@ class Spool:
             self._own = own
         return self._own
 
-    def _add(self, items: Sequence[Item]) -> None:
-        body = pack(items)
-        self._number += 1
+    def _append(self, items: Sequence[Item]) -> None:
+        if not items:
+            return
+        for text in texts(items):
+            portion = pack(text)
+            self._number += 1
+            batch = self._with_room(len(text))
+            if batch.path is not None:
+                try:
+                    _extend(batch.path, portion, batch.size)
+                except OSError as error:
+                    _say_in_memory(self._folder, error)
+                    if not batch.size:
+                        self.remove(batch)
+                    batch = self._begin_batch(None)
+            if batch.path is None:
+                batch.body += portion
+            batch.size += len(portion)
+            batch.plain_size += len(text)
+
+    def _with_room(self, plain_size: int) -> Batch:
+        """Return the batch that takes more, or a new one."""
+        growing = self._growing
+        if growing is not None and growing.plain_size + plain_size <= MOST_BYTES_A_BATCH:
+            return growing
+        try:
+            return self._begin_batch(self._home())
+        except OSError as error:
+            _say_in_memory(self._folder, error)
+            return self._begin_batch(None)
+
+    def _begin_batch(self, folder: Path | None) -> Batch:
         now = self._clock()
         name = f"{int(now * 1e9):020d}-{os.getpid()}-{self._number}{_SUFFIX}"
-        batch = Batch(name, now, len(body), self._number, traces=traces_of(items))
-        try:
-            batch.path = self._home() / name
-            _write(batch.path, body)
-        except OSError as error:
-            notices.say_once(
-                "spool-disk",
-                "pf_monitor cannot write to %s (%s): telemetry that cannot be sent at once waits in memory, and is "
-                "lost when the process ends. Free space there, or set TMPDIR to a folder that can be written to.",
-                self._folder,
-                error.strerror or error,
-            )
-            batch.path, batch.body = None, body
-        self._insert(batch)
+        batch = Batch(name, now, self._number, folder / name if folder is not None else None)
+        self._batches[name] = self._growing = batch
+        return batch
 
-    def _insert(self, batch: Batch) -> None:
-        self._batches[batch.name] = batch
-        self._bytes += batch.size
+    def _shipment(self, batch: Batch) -> Shipment | None:
+        """Return what of a batch is to be sent; where that is nothing, the batch is removed."""
+        try:
+            body = batch.read()
+            stored, is_one_portion = unpack(body)
+        except (OSError, ValueError) as error:
+            notices.say_once(
+                "spool-damaged", "pf_monitor drops a batch of telemetry that it cannot read: %s (%r)", batch.path, error
+            )
+            self.remove(batch)
+            self._dropped(Reason.DAMAGED, 1)
+            return None
+        items = self._without_dropped_traces(stored)
+        if not items:
+            self.remove(batch)
+            return None
+        if len(items) < len(stored):
+            self._rewrite(batch, items)
+        if not is_one_portion or len(items) < len(stored):
+            body = pack(orjson.dumps(items))
+        return Shipment(batch, items, body)
 
     def _rewrite(self, batch: Batch, items: list[Item]) -> None:
         """Replace what a batch holds, at once: either all of it or nothing of it is on disk at any moment."""
         if not items:
             self.remove(batch)
             return
-        body = pack(items)
-        if batch.path is not None:
-            with contextlib.suppress(OSError):
-                _write(batch.path, body)
-        else:
+        body = pack(orjson.dumps(items))
+        if batch.path is None:
             batch.body = body
-        self._bytes += len(body) - batch.size
-        batch.size, batch.traces = len(body), traces_of(items)
+        else:
+            with contextlib.suppress(OSError):  # then all of it is sent again
+                _replace(batch.path, body)
+        batch.size = len(body)
 
     # What has to go.
 
     def _make_room(self) -> None:
-        self._shrink(lambda: self._bytes + self._bytes_of_others, self._most_bytes, self._batches.values)
-        self._shrink(lambda: sum(batch.size for batch in self._in_memory()), MOST_BYTES_IN_MEMORY, self._in_memory)
+        """Drop the oldest whole traces until the rest fits."""
+        while self._bytes(on_disk=True) + self._bytes_of_others > self._most_bytes and self._drop_oldest(on_disk=True):
+            pass
+        while self._bytes(on_disk=False) > MOST_BYTES_IN_MEMORY and self._drop_oldest(on_disk=False):
+            pass
 
-    def _in_memory(self) -> list[Batch]:
-        return [batch for batch in self._batches.values() if batch.path is None]
+    def _bytes(self, on_disk: bool) -> int:
+        return sum(batch.size for batch in self._batches.values() if (batch.path is not None) is on_disk)
 
-    def _shrink(self, size: Callable[[], int], most: int, batches: Callable[[], Iterable[Batch]]) -> None:
-        """Drop the oldest traces of some batches until these are small enough; metrics go last."""
-        if size() <= most:
-            return
-        while size() > most * _ROOM:
-            if traces := self._oldest_traces(batches()):
-                self._drop_traces(traces)
-            elif (batch := next((batch for batch in batches() if not batch.sending), None)) is not None:
-                self._drop_batch(batch, "spool_full")
-            else:
-                return
+    def _drop_oldest(self, on_disk: bool) -> bool:
+        """Drop the traces of the oldest batch, but for those that are on their way; metrics go last.
 
-    def _oldest_traces(self, batches: Iterable[Batch]) -> frozenset[str]:
-        """Return the traces of the oldest batch that has any, without those that are on their way just now."""
-        sending = frozenset[str]().union(*(self._traces(batch) for batch in self._being_sent()))
-        for batch in list(batches):
-            if not batch.sending and (traces := self._traces(batch) - sending):
-                return traces
-        return frozenset()
+        Returns:
+            Whether there was something to drop.
+        """
+        shipped = self._shipped
+        oldest = next(
+            (
+                batch
+                for batch in self._batches.values()
+                if (batch.path is not None) is on_disk and (shipped is None or batch is not shipped.batch)
+            ),
+            None,
+        )
+        if oldest is None:
+            return False
+        if (shipment := self._shipment(oldest)) is None:
+            return True
+        gone = traces_of(shipment.items) - (traces_of(shipped.items) if shipped is not None else frozenset())
+        self._remember_dropped(gone)
+        kept = [item for item in shipment.items if trace_of(item) not in gone] if gone else []
+        if self._growing is oldest:
+            self._growing = None
+        self._append(kept)
+        self.remove(oldest)
+        self._dropped(Reason.SPOOL_FULL, len(shipment.items) - len(kept))
+        return True
 
-    def _being_sent(self) -> list[Batch]:
-        return [batch for batch in self._batches.values() if batch.sending]
-
-    def _drop_traces(self, traces: frozenset[str]) -> None:
-        for trace in traces:
-            self._dropped_traces[trace] = None
+    def _remember_dropped(self, traces: frozenset[str]) -> None:
+        self._dropped_traces.update(dict.fromkeys(traces))
         while len(self._dropped_traces) > MOST_REMEMBERED:
             self._dropped_traces.popitem(last=False)
-        for batch in [batch for batch in self._batches.values() if self._traces(batch) & traces]:
-            items = self._items(batch)
-            kept = [item for item in items if trace_of(item) not in traces]
-            self._rewrite(batch, kept)
-            self._dropped("spool_full", len(items) - len(kept))
+
+    def _without_dropped_traces(self, items: list[Item]) -> list[Item]:
+        if not self._dropped_traces:
+            return items
+        kept = [item for item in items if trace_of(item) not in self._dropped_traces]
+        if len(kept) < len(items):
+            self._dropped(Reason.SPOOL_FULL, len(items) - len(kept))
+        return kept
 
     def _drop_old(self) -> None:
         latest = self._clock() - self._longest_s
         for batch in list(self._batches.values()):
             if batch.at >= latest:
                 break
-            if not batch.sending:
-                self._drop_batch(batch, "too_old")
+            if (shipment := self._shipment(batch)) is not None:
+                self.remove(batch)
+                self._dropped(Reason.TOO_OLD, len(shipment.items))
 
-    def _drop_batch(self, batch: Batch, reason: str) -> None:
-        number = len(self._items(batch))
-        if batch.name in self._batches:
-            self.remove(batch)
-            self._dropped(reason, number)
 
-    def _without_dropped_traces(self, items: list[Item]) -> list[Item]:
-        if not self._dropped_traces:
-            return items
-        kept = [item for item in items if trace_of(item) not in self._dropped_traces]
-        if len(kept) == len(items):
-            return items
-        self._dropped("spool_full", len(items) - len(kept))
-        return kept
-
-    def _traces(self, batch: Batch) -> frozenset[str]:
-        if batch.traces is None:
-            batch.traces = traces_of(self._items(batch))
-        return batch.traces
-
-    def _items(self, batch: Batch) -> list[Item]:
-        """Return the items of a batch; a file that is damaged counts as one, and is removed."""
-        try:
-            return parse(batch.read())
-        except (OSError, ValueError, EOFError) as error:
-            self.damaged(batch, error)
-            return []
-
-    def damaged(self, batch: Batch, error: Exception) -> None:
-        """Remove a batch that cannot be read."""
-        notices.say_once(
-            "spool-damaged", "pf_monitor drops a batch of telemetry that it cannot read: %s (%r)", batch.path, error
-        )
-        self.remove(batch)
-        self._dropped("damaged", 1)
+def _say_in_memory(folder: Path, error: OSError) -> None:
+    notices.say_once(
+        "spool-disk",
+        "pf_monitor cannot write to %s (%s): telemetry that cannot be sent at once waits in memory, and is lost when "
+        "the process ends. Free space there, or set TMPDIR to a folder that can be written to.",
+        folder,
+        error.strerror or error,
+    )
 
 
 def _make_private(folder: Path) -> None:
@@ -373,11 +405,39 @@ def _make_private(folder: Path) -> None:
             folder.chmod(0o700)
 
 
-def _write(path: Path, body: bytes) -> None:
-    """Write a file that is there as a whole or not at all."""
-    unfinished = path.with_suffix(".new")
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
+
+
+def _extend(path: Path, portion: bytes, size: int) -> None:
+    """Put a portion at the end of a file; when that fails, the file is as before.
+
+    Args:
+        path: The file; made if it is not there.
+        portion: What to put at its end.
+        size: How long the file is.
+
+    Raises:
+        OSError: When that fails.
+    """
     try:
-        with open(unfinished, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        with open(path, "ab", opener=_private) as file:
+            file.write(portion)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.truncate(path, size)
+        raise
+
+
+def _replace(path: Path, body: bytes) -> None:
+    """Replace a file, at once.
+
+    Raises:
+        OSError: When that fails; the file is as before.
+    """
+    unfinished = path.with_suffix(_UNFINISHED_SUFFIX)
+    try:
+        with open(unfinished, "wb", opener=_private) as file:
             file.write(body)
         unfinished.replace(path)
     except OSError:
