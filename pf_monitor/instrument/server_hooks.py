@@ -24,7 +24,7 @@ def hook_uvicorn(module: ModuleType) -> None:
         runtime.stop_on_sigterm()
         return await serve(*arguments, **options)
 
-    module.Server.serve = watched  # type: ignore[attr-defined]  # a module's attributes are not known here
+    module.Server.serve = watched
 
 
 def hook_waitress(_: ModuleType) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from pf_monitor.pipeline.losses import Losses, Reason
 from pf_monitor.pipeline.quiet import quiet
@@ -74,7 +75,6 @@ class ApplicationInsights:
         for name, value in _SILENCED.items():
             os.environ.setdefault(name, value)
         from azure.monitor.opentelemetry.exporter import AzureMonitorTraceExporter
-        from opentelemetry.sdk.trace.export import SpanExportResult
 
         from pf_monitor.pipeline.transport import Delivery
 

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import orjson
 
@@ -90,10 +90,10 @@ def understand(url: str, status: int, headers: Mapping[str, str], body: bytes, n
     if status in (200, 206):
         return _accepted(body, number, says, wait_s)
     if status in _REDIRECTED:
-        location = urljoin(url, headers.get("location", ""))
-        if may_lead_to(url, location):
-            return Answer(Verdict.ELSEWHERE, says, location=location)
-        return Answer(Verdict.AWAY, f"{status}, a redirect to {urlsplit(location).netloc or 'nowhere'}")
+        location = headers.get("location", "")
+        if (target := _may_lead_to(url, location)) is not None:
+            return Answer(Verdict.ELSEWHERE, says, location=target)
+        return Answer(Verdict.AWAY, f"{status}, a redirect to {location[:200] or 'nowhere'!r}")
     if status == _TOO_LARGE:
         return Answer(Verdict.TOO_LARGE, says)
     if status in _REFUSED:
@@ -101,9 +101,17 @@ def understand(url: str, status: int, headers: Mapping[str, str], body: bytes, n
     return Answer(Verdict.OVER_QUOTA if status in _OVER_QUOTA else Verdict.AWAY, says, wait_s=wait_s)
 
 
-def may_lead_to(url: str, location: str) -> bool:
-    """Return whether a redirect may be followed: to the same host or one of the service's, never to less security."""
-    here, there = urlsplit(url), urlsplit(location)
+def _may_lead_to(url: str, location: str) -> str | None:
+    """Return where a redirect leads, if it may be followed."""
+    try:
+        target = urljoin(url, location)
+        return target if _is_trusted(urlsplit(url), urlsplit(target)) else None
+    except ValueError:  # no address
+        return None
+
+
+def _is_trusted(here: SplitResult, there: SplitResult) -> bool:
+    """Return whether telemetry may go there: the same host or one of the service's, never with less security."""
     if there.scheme not in ("http", "https") or (here.scheme == "https" and there.scheme != "https"):
         return False
     if there.hostname is None or there.username is not None:

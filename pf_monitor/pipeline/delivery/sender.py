@@ -153,9 +153,11 @@ class Sender:
         headers = {"Content-Type": "application/json", **self._headers, "Content-Encoding": "gzip"}
         try:
             status, answered, content = self._connection.post(self._url, shipment.body, headers)
+            return understand(self._url, status, answered, content, len(shipment.items))
         except NoAnswerError as error:
             return Answer(Verdict.AWAY, str(error))
-        return understand(self._url, status, answered, content, len(shipment.items))
+        except Exception as error:  # noqa: BLE001 - one strange answer must not end the thread
+            return Answer(Verdict.UNCLEAR, repr(error))
 
     def _conclude(self, shipment: Shipment, answer: Answer) -> None:
         batch, items = shipment.batch, shipment.items

@@ -335,27 +335,26 @@ class Spool:
             Whether there was something to drop.
         """
         shipped = self._shipped
-        oldest = next(
-            (
-                batch
-                for batch in self._batches.values()
-                if (batch.path is not None) is on_disk and (shipped is None or batch is not shipped.batch)
-            ),
-            None,
-        )
-        if oldest is None:
-            return False
-        if (shipment := self._shipment(oldest)) is None:
+        untouchable = traces_of(shipped.items) if shipped is not None else frozenset()
+        for batch in list(self._batches.values()):
+            if (batch.path is not None) is not on_disk or (shipped is not None and batch is shipped.batch):
+                continue
+            if (shipment := self._shipment(batch)) is None:
+                return True
+            if gone := traces_of(shipment.items) - untouchable:
+                kept = [item for item in shipment.items if trace_of(item) not in gone]
+            elif traces_of(shipment.items):
+                continue
+            else:
+                kept = []
+            self._remember_dropped(gone)
+            if self._growing is batch:
+                self._growing = None
+            self._append(kept)
+            self.remove(batch)
+            self._dropped(Reason.SPOOL_FULL, len(shipment.items) - len(kept))
             return True
-        gone = traces_of(shipment.items) - (traces_of(shipped.items) if shipped is not None else frozenset())
-        self._remember_dropped(gone)
-        kept = [item for item in shipment.items if trace_of(item) not in gone] if gone else []
-        if self._growing is oldest:
-            self._growing = None
-        self._append(kept)
-        self.remove(oldest)
-        self._dropped(Reason.SPOOL_FULL, len(shipment.items) - len(kept))
-        return True
+        return False
 
     def _remember_dropped(self, traces: frozenset[str]) -> None:
         self._dropped_traces.update(dict.fromkeys(traces))
