@@ -21,6 +21,7 @@ from pf_monitor.insights.server import running
 from pf_monitor.local import connection_string
 from pf_monitor.model import kinds, names
 from pf_monitor.pipeline import processors
+from pf_monitor.pipeline.losses import Reason
 from pf_monitor.pipeline.recorder import PipelineRecorder
 from pf_monitor.pipeline.sinks import ApplicationInsights
 from pf_monitor.settings import Settings
