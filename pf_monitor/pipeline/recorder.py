@@ -107,7 +107,7 @@ class PipelineRecorder:
             self._shedder.refuse(step)
             self._sink.losses.add(Reason.OVERLOAD, 1)
         if is_root and self._sampler is not None:
-            self._worker.put(RequestEnd(step))
+            self._worker.put(RequestEnd(step), urgent=True)
 
     def record_event(self, name: str, attributes: Mapping[str, AttributeValue], about: SpanContext) -> None:
         """Take a custom event.

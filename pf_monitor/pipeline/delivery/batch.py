@@ -44,6 +44,8 @@ class Batch:
         body: What is in it, where it has no file.
         size: Bytes, compressed.
         plain_size: Bytes of what this process has put in, before they were compressed.
+        portions: How many it is made of; 0 where that is not known.
+        number_of_items: How many items these hold; likewise.
         unclear: How often it was answered in a way that says neither yes nor no.
     """
 
@@ -54,6 +56,8 @@ class Batch:
     body: bytes = b""
     size: int = 0
     plain_size: int = 0
+    portions: int = 0
+    number_of_items: int = 0
     unclear: int = 0
 
     def read(self) -> bytes:
@@ -71,13 +75,17 @@ class Shipment:
 
     Attributes:
         batch: Which.
-        items: What is in it.
         body: What is sent: one compressed JSON list.
+        number: How many items are in it.
     """
 
     batch: Batch
-    items: list[Item]
     body: bytes
+    number: int
+
+    def items(self) -> list[Item]:
+        """Return what is in it, which nobody needs to know as long as all goes well."""
+        return unpack(self.body)[0]
 
 
 def parse(text: bytes) -> list[Item]:
@@ -95,11 +103,11 @@ def parse(text: bytes) -> list[Item]:
     return items
 
 
-def texts(items: Sequence[Item]) -> Iterator[bytes]:
-    """Yield items as JSON lists that a request may hold; a single item is one, however large."""
+def texts(items: Sequence[Item]) -> Iterator[tuple[int, bytes]]:
+    """Yield items as JSON lists that a request may hold, and how many are in each; a single item is one."""
     text = orjson.dumps(items)
     if len(items) <= 1 or len(text) <= MOST_BYTES:
-        yield text
+        yield len(items), text
         return
     middle = len(items) // 2
     yield from texts(items[:middle])

@@ -153,31 +153,32 @@ class Sender:
         headers = {"Content-Type": "application/json", **self._headers, "Content-Encoding": "gzip"}
         try:
             status, answered, content = self._connection.post(self._url, shipment.body, headers)
-            return understand(self._url, status, answered, content, len(shipment.items))
+            return understand(self._url, status, answered, content, shipment.number)
         except NoAnswerError as error:
             return Answer(Verdict.AWAY, str(error))
         except Exception as error:  # noqa: BLE001 - one strange answer must not end the thread
             return Answer(Verdict.UNCLEAR, repr(error))
 
     def _conclude(self, shipment: Shipment, answer: Answer) -> None:
-        batch, items = shipment.batch, shipment.items
+        batch = shipment.batch
         match answer.verdict:
             case Verdict.TAKEN:
                 self._spool.remove(batch)
                 self._failures_in_a_row = self._redirects = 0
             case Verdict.PARTLY:
                 self._refuse(len(answer.refused), answer)
+                items = shipment.items()
                 self._spool.keep(batch, [items[index] for index in answer.again])
                 if answer.again:
                     self._wait(answer)
-            case Verdict.TOO_LARGE if len(items) > 1:
-                self._spool.split(batch, items)
+            case Verdict.TOO_LARGE if shipment.number > 1:
+                self._spool.split(batch, shipment.items())
             case Verdict.REFUSED | Verdict.TOO_LARGE:
                 self._spool.remove(batch)
-                self._refuse(len(items), answer)
+                self._refuse(shipment.number, answer)
             case Verdict.UNCLEAR if batch.unclear + 1 >= MOST_UNCLEAR:
                 self._spool.remove(batch)
-                self._dropped(Reason.UNCLEAR, len(items))
+                self._dropped(Reason.UNCLEAR, shipment.number)
             case Verdict.UNCLEAR:
                 batch.unclear += 1
                 self._spool.keep(batch)

@@ -246,7 +246,7 @@ class Spool:
     def _append(self, items: Sequence[Item]) -> None:
         if not items:
             return
-        for text in texts(items):
+        for number, text in texts(items):
             portion = pack(text)
             self._number += 1
             batch = self._with_room(len(text))
@@ -262,6 +262,8 @@ class Spool:
                 batch.body += portion
             batch.size += len(portion)
             batch.plain_size += len(text)
+            batch.portions += 1
+            batch.number_of_items += number
 
     def _with_room(self, plain_size: int) -> Batch:
         """Return the batch that takes more, or a new one."""
@@ -285,6 +287,8 @@ class Spool:
         """Return what of a batch is to be sent; where that is nothing, the batch is removed."""
         try:
             body = batch.read()
+            if batch.portions == 1 and not self._dropped_traces:
+                return Shipment(batch, body, batch.number_of_items)
             stored, is_one_portion = unpack(body)
         except (OSError, ValueError) as error:
             notices.say_once(
@@ -294,14 +298,14 @@ class Spool:
             self._dropped(Reason.DAMAGED, 1)
             return None
         items = self._without_dropped_traces(stored)
+        if len(items) < len(stored):
+            self._rewrite(batch, items)
         if not items:
             self.remove(batch)
             return None
-        if len(items) < len(stored):
-            self._rewrite(batch, items)
         if not is_one_portion or len(items) < len(stored):
             body = pack(orjson.dumps(items))
-        return Shipment(batch, items, body)
+        return Shipment(batch, body, len(items))
 
     def _rewrite(self, batch: Batch, items: list[Item]) -> None:
         """Replace what a batch holds, at once: either all of it or nothing of it is on disk at any moment."""
@@ -314,7 +318,7 @@ class Spool:
         else:
             with contextlib.suppress(OSError):  # then all of it is sent again
                 _replace(batch.path, body)
-        batch.size = len(body)
+        batch.size, batch.portions, batch.number_of_items = len(body), 1, len(items)
 
     # What has to go.
 
@@ -335,15 +339,16 @@ class Spool:
             Whether there was something to drop.
         """
         shipped = self._shipped
-        untouchable = traces_of(shipped.items) if shipped is not None else frozenset()
+        untouchable = traces_of(shipped.items()) if shipped is not None else frozenset()
         for batch in list(self._batches.values()):
             if (batch.path is not None) is not on_disk or (shipped is not None and batch is shipped.batch):
                 continue
             if (shipment := self._shipment(batch)) is None:
                 return True
-            if gone := traces_of(shipment.items) - untouchable:
-                kept = [item for item in shipment.items if trace_of(item) not in gone]
-            elif traces_of(shipment.items):
+            items = shipment.items()
+            if gone := traces_of(items) - untouchable:
+                kept = [item for item in items if trace_of(item) not in gone]
+            elif traces_of(items):
                 continue
             else:
                 kept = []
@@ -352,7 +357,7 @@ class Spool:
                 self._growing = None
             self._append(kept)
             self.remove(batch)
-            self._dropped(Reason.SPOOL_FULL, len(shipment.items) - len(kept))
+            self._dropped(Reason.SPOOL_FULL, len(items) - len(kept))
             return True
         return False
 
@@ -376,7 +381,7 @@ class Spool:
                 break
             if (shipment := self._shipment(batch)) is not None:
                 self.remove(batch)
-                self._dropped(Reason.TOO_OLD, len(shipment.items))
+                self._dropped(Reason.TOO_OLD, shipment.number)
 
 
 def _say_in_memory(folder: Path, error: OSError) -> None:
