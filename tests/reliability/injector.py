@@ -13,6 +13,7 @@ import random
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -138,8 +139,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.items = json.loads(gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body)
+        begun = time.monotonic()
         kind = self.server.next_fault()
         (FAULTS[kind] if kind is not None else _Handler.pass_on)(self)
+        if time.monotonic() - begun > self.server.slow_s / 2:  # too late, perhaps, for the other side to hear it
+            self.untold(self.items)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -156,12 +160,14 @@ class _Handler(BaseHTTPRequestHandler):
             answer = store.getresponse()
             return answer.status, answer.read()
 
-    def forward_untold(self, items: list[Any] | None = None) -> None:
+    def forward_untold(self) -> None:
         """Give items to the store without saying so."""
-        chosen = self.items if items is None else items
+        self.untold(self.items)
+        self.forward(self.items)
+
+    def untold(self, items: list[Any]) -> None:
         with self.server.lock:
-            self.server.ledger.untold.update(map(item_id, chosen))
-        self.forward(chosen)
+            self.server.ledger.untold.update(map(item_id, items))
 
     def refuse(self, items: list[Any]) -> None:
         with self.server.lock:
