@@ -43,6 +43,7 @@ def up(
         from pf_monitor.insights.server import PortInUseError, bind, serve
         from pf_monitor.web.site import routes
         from pf_monitor.web.warming import warming
+    from pf_monitor.alerts.status import Watched
 
     os.umask(0o077)  # what is written from here on is its owner's alone
     console = Console()
@@ -53,8 +54,9 @@ def up(
             store.keep_within(Limits(timedelta(days=keep_days), int(keep_gb * 1024**3)))
             served = listener.getsockname()[1]
             _announce(console, served, directory, config)
+            watched = None if config is None else Watched(config, directory)
             with warming(served):
-                serve(store, listener, routes)
+                serve(store, listener, lambda source: routes(source, watched))
     except PortInUseError:
         other = port + 1 if port < 65535 else port - 1
         fail(

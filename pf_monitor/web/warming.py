@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 import httpx
 
-from pf_monitor.web.pages import PAGES
+from pf_monitor.web.pages import pages
 
 _ANY_OPERATION = "0" * 32
 _TIMEOUT = 60.0
@@ -31,10 +31,12 @@ def warming(port: int) -> Iterator[None]:
 
 
 def _ask(port: int, done: threading.Event) -> None:
-    paths = [page.path.format(operation_id=_ANY_OPERATION) for page in PAGES]
+    addresses = [
+        page.path.format(operation_id=_ANY_OPERATION) + ("?last=15m" if page.has_range else "") for page in pages(None)
+    ]
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=_TIMEOUT) as client:
-        for path in (*paths, "/choices.json"):
+        for address in (*addresses, "/choices.json?last=15m"):
             if done.is_set():
                 return
             with suppress(httpx.HTTPError):
-                client.get(path, params={"last": "15m"} if path != "/logs" else {})
+                client.get(address)
