@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 from talk import Server, request
 
-from pf_monitor.insights import Limits, Store, retention
+from pf_monitor.insights import Limits, Store, retention, writer
 from pf_monitor.insights.envelope import Row, to_row
 from pf_monitor.insights.retention import Retention, used_bytes
 
@@ -78,7 +80,30 @@ def test_a_store_is_kept_within_its_limits_while_it_is_open(tmp_path: Path) -> N
         assert store.query("requests | where timestamp > ago(1h) | count").rows == [[1]]
 
 
-def test_a_full_disk_is_said_and_got_over(server: Server) -> None:
+def test_a_full_disk_is_said_and_got_over(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = json.dumps([request()] * 100)
+    assert server.track(body).status_code == 200
+
+    def full(*_: object, **__: object) -> str:
+        raise duckdb.TransactionException('Could not write file "insights.duckdb.wal": No space left on device')
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "documents_sql", full)
+        answer = server.track(body)
+    gc.collect()  # asyncio would tell now of an error that nobody looked at
+
+    message = "Cannot store telemetry: the disk is full. Make room, or keep less: pf-monitor up --keep-gb 2"
+    assert answer.status_code == 503
+    assert [error["message"] for error in answer.json()["errors"]] == [message] * 100
+    assert caplog.records == []
+    assert server.rows("requests | count") == [{"Count": 100}]
+    assert server.track(body).status_code == 200
+    assert server.rows("requests | count") == [{"Count": 200}]
+
+
+def test_nothing_that_was_acknowledged_is_lost_when_files_can_grow_no_more(server: Server) -> None:
     body = json.dumps([request(properties={"question": f"{number}" * 2000}) for number in range(100)])
     acknowledged = 0
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
