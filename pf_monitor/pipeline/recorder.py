@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pf_monitor.model import names
 from pf_monitor.pipeline.item import CustomEvent
 from pf_monitor.pipeline.metrics import Metrics
+from pf_monitor.pipeline.privacy import Privacy
 from pf_monitor.pipeline.processors import processors
 from pf_monitor.pipeline.sampling import SAMPLE_RATE, WHOLE, RequestEnd, Sampler
 from pf_monitor.pipeline.spans import to_item, to_span
@@ -48,7 +49,8 @@ class PipelineRecorder:
         self.capture_content = settings.capture_content
         self._settings = settings
         self._sink = sink
-        self._processors = processors(settings.deployment)
+        self._privacy = Privacy(settings)
+        self._processors = processors(settings.deployment, self._privacy)
         self._resources: dict[str, Resource] = {}
         self._meter_provider: MeterProvider | None = None
         self._metrics: Metrics | None = None
@@ -138,7 +140,7 @@ class PipelineRecorder:
     # How it is sent.
 
     def _deliver(self, batch: list[Step | RequestEnd | CustomEvent]) -> None:
-        events = [thing for thing in batch if isinstance(thing, CustomEvent)]
+        events = [self._privacy.protect_event(thing) for thing in batch if isinstance(thing, CustomEvent)]
         steps = [thing for thing in batch if not isinstance(thing, CustomEvent)]
         if self._metrics is not None:
             for step in steps:
