@@ -151,16 +151,17 @@ class Privacy:
         if self._personal is not None:
             return False
         try:
-            if self._scrubber.secret_names(tuple(item.attributes)):
+            scrubber = self._scrubber
+            if not scrubber.are_plain_names(tuple(item.attributes)):
                 return False
-            texts = [item.name, *item.attributes]
-            texts += [value if type(value) is str else str(value) for value in item.attributes.values()]
+            texts = [item.name]
+            texts += [v if type(v) is str else str(v) for v in item.attributes.values() if type(v) not in _NUMBERS]
             texts += [text.text for text in item.content.values()]
             for event in item.events:
-                texts += [event.name, *event.attributes, *map(str, event.attributes.values())]
-                if self._scrubber.secret_names(tuple(event.attributes)):
+                if not scrubber.are_plain_names(tuple(event.attributes)):
                     return False
-            return self._scrubber.is_clean(texts)
+                texts += [event.name, *map(str, event.attributes.values())]
+            return scrubber.is_clean(texts)
         except Exception:  # noqa: BLE001 - what cannot be examined together is examined alone
             return False
 
@@ -181,7 +182,7 @@ class Privacy:
     def _value(self, name: str, value: Any, count: _Count) -> AttributeValue:
         if type(value) in _NUMBERS:
             return cast("AttributeValue", value)
-        if self._scrubber.secret_names((name,)):
+        if self._scrubber.is_secret_name(name):
             count.redacted += 1
             return marker("secret")
         if isinstance(value, list | tuple):

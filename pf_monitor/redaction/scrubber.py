@@ -37,12 +37,13 @@ class Scrubber:
     def __init__(self, rules: Sequence[Rule], environment: Mapping[str, str]) -> None:
         self._key_names = re2.compile(key_names(rules), options())
         expressions = [(rule.name, expression) for rule in rules for expression in rule.expressions]
-        if known := known_values(environment, self.is_secret_name):
+        if known := known_values(environment, self._is_secret_name):
             expressions.insert(0, (KNOWN, "|".join(re2.escape(value) for value in known)))
         self._expressions = [(name, _compiled(expression)) for name, expression in expressions]
         # Several texts are looked at as one, each a line of it: ^ and $ shall hold in all of them.
-        self._any = _compiled("|".join(f"(?m:{expression})" for _, expression in expressions))
-        self.secret_names = functools.lru_cache(maxsize=_MOST_REMEMBERED)(self._secret_names)
+        self._any = _compiled("|".join(f"(?m:{expression})" for _, expression in expressions), captures=False)
+        self.are_plain_names = functools.lru_cache(maxsize=_MOST_REMEMBERED)(self._are_plain_names)
+        self.is_secret_name = functools.lru_cache(maxsize=_MOST_REMEMBERED)(self._is_secret_name)
 
     def is_clean(self, texts: Iterable[str]) -> bool:
         """Whether nothing of several texts would be replaced. It may say no where nothing would be."""
@@ -59,13 +60,13 @@ class Scrubber:
             found += replaced
         return (raw.decode("utf-8", "replace") if found else text), found
 
-    def is_secret_name(self, name: str) -> bool:
+    def _is_secret_name(self, name: str) -> bool:
         """Whether a name says that a secret stands behind it."""
         return self._key_names.fullmatch(name) is not None
 
-    def _secret_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Return those of several names that say so; what is asked again is remembered."""
-        return tuple(name for name in names if self.is_secret_name(name))
+    def _are_plain_names(self, names: tuple[str, ...]) -> bool:
+        """Whether no secret is in several names, nor stands behind one."""
+        return self.is_clean(names) and not any(map(self._is_secret_name, names))
 
 
 def marker(name: str) -> str:
@@ -79,8 +80,10 @@ def default_scrubber() -> Scrubber:
     return Scrubber(built_in(), os.environ)
 
 
-def _compiled(expression: str) -> Any:
-    return re2.compile(expression.encode(), options())
+def _compiled(expression: str, *, captures: bool = True) -> Any:
+    made = options()
+    made.never_capture = not captures
+    return re2.compile(expression.encode(), made)
 
 
 def _bytes(text: str) -> bytes:
