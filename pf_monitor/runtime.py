@@ -92,11 +92,12 @@ def reconsider(flow_place: Path | None = None) -> None:
 
 def current_settings() -> Settings:
     """Return the settings as they would hold now: `configure`, else the environment, else the flow file."""
-    from pf_monitor.flowfile.settings import from_flow_files
+    from pf_monitor.flowfile.settings import beside, from_flow_files
 
     settings = from_flow_files(_flow_places).with_environment(os.environ)
     settings = replace(settings, **_overrides)  # type: ignore[arg-type]  # configure() takes only this class's fields
-    return replace(settings, capture={**settings.capture, **_captured}, redaction=_beside_the_flow(settings.redaction))
+    rules = beside(settings.redaction, _flow_places) if settings.redaction else None
+    return replace(settings, capture={**settings.capture, **_captured}, redaction=rules)
 
 
 def configure(
@@ -186,15 +187,6 @@ def use(replacement: PipelineRecorder) -> None:
         recorder = _pipeline = replacement
         off = False
         takes_over = True
-
-
-def _beside_the_flow(rules: str | None) -> str | None:
-    """Find a file of rules: a relative path may be meant from the flow's folder, or from where the process runs."""
-    if rules is None:
-        return None
-    from pf_monitor.flowfile.settings import folders
-
-    return next((str(folder / rules) for folder in folders(_flow_places) if (folder / rules).is_file()), rules)
 
 
 def _start(settings: Settings) -> None:

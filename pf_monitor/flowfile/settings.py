@@ -38,9 +38,18 @@ def from_flow_files(places: Iterable[Path]) -> Settings:
     return Settings()
 
 
-def folders(places: Iterable[Path]) -> list[Path]:
-    """Return the folders in which flow files are looked for, in that order."""
-    return [place if place.is_dir() else place.parent for place in _searched(places)]
+def beside(file: str, places: Iterable[Path]) -> str:
+    """Find a file that a setting names: a relative path may be meant from the flow's folder, or from the current one.
+
+    Args:
+        file: Its path, as it was set.
+        places: The files and folders that promptflow named.
+
+    Returns:
+        Where it is; the path as it was set, if it is nowhere.
+    """
+    folders = (place if place.is_dir() else place.parent for place in _searched(places))
+    return next((str(folder / file) for folder in folders if (folder / file).is_file()), file)
 
 
 def display_name(path: Path) -> str | None:

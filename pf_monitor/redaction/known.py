@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 _SHORTEST = 8
-"""Characters below which a value is no secret, or is so common a word that nothing could be read any more."""
+"""Characters below which a value is no secret, or is so common that nothing could be read any more."""
+
+_SHORTEST_WORD = 16
+"""The same without a digit: `stand-in` and `not-needed` are what people write where no key is wanted."""
 
 _LONGEST = 8_192
 _MOST = 200
@@ -25,10 +28,15 @@ def known_values(environment: Mapping[str, str], is_secret_name: Callable[[str],
         secret.strip()
         for name, value in environment.items()
         for secret in _secrets(name, value, is_secret_name)
-        if _SHORTEST <= len(secret.strip()) <= _LONGEST
+        if _is_telling(secret.strip())
     }
     written = {form for secret in sorted(secrets)[:_MOST] for form in _forms(secret)}
     return sorted(written, key=lambda form: (-len(form), form))
+
+
+def _is_telling(secret: str) -> bool:
+    shortest = _SHORTEST if any(map(str.isdigit, secret)) else _SHORTEST_WORD
+    return shortest <= len(secret) <= _LONGEST
 
 
 def _secrets(name: str, value: str, is_secret_name: Callable[[str], bool]) -> Iterator[str]:
