@@ -52,8 +52,8 @@ def examine_privacy(settings: Settings) -> Iterator[Check]:
         telling = [other for other in others if modes[other] is Capture.ON]
         if modes[column] in (Capture.OFF, Capture.HASH) and telling:
             yield warn(
-                f"column {column}",
-                f"is not sent as it is, but {', '.join(telling)} may hold the same words",
+                f"words of {column}",
+                f"are not sent there as they are, but {', '.join(telling)} may hold the same",
                 " ".join(f"Set PF_MONITOR_CAPTURE_{other.upper()} too." for other in telling),
             )
 

@@ -137,7 +137,7 @@ class PipelineRecorder:
         taken = self._worker.flush(timeout)
         if self._meter_provider is not None:
             left_ms = max(0.0, deadline - time.monotonic()) * 1e3
-            taken = self._meter_provider.force_flush(left_ms) and taken
+            taken = _flushed(self._meter_provider, left_ms) and taken
         return self._sink.flush(max(0.0, deadline - time.monotonic())) and taken
 
     def shutdown(self, timeout: float) -> None:
@@ -241,3 +241,11 @@ class PipelineRecorder:
         self._meter_provider = MeterProvider(readers, self._resource(flow), shutdown_on_exit=False)
         add_process_counters(self._meter_provider)
         return Metrics(self._meter_provider, self._sink.losses)
+
+
+def _flushed(metrics: MeterProvider, timeout_ms: float) -> bool:
+    """Collect and send metrics; OpenTelemetry raises where there is not time enough."""
+    try:
+        return metrics.force_flush(timeout_ms)
+    except Exception:  # noqa: BLE001 - never into the flow
+        return False

@@ -21,6 +21,7 @@ KNOWN: Final = "known-value"
 
 _MARKER = re.compile(rb"\[redacted [a-z0-9-]+\]")
 _MOST_REMEMBERED = 4_096
+_MOST_ROUNDS = 20
 
 
 class Scrubber:
@@ -36,7 +37,7 @@ class Scrubber:
 
     def __init__(self, rules: Sequence[Rule], environment: Mapping[str, str]) -> None:
         self._key_names = re2.compile(key_names(rules), options())
-        expressions = [(rule.name, expression) for rule in rules for expression in rule.expressions]
+        expressions = [(rule.name, "|".join(rule.expressions)) for rule in rules]
         if known := known_values(environment, self._is_secret_name):
             expressions.insert(0, (KNOWN, "|".join(re2.escape(value) for value in known)))
         self._expressions = [(name, _compiled(expression)) for name, expression in expressions]
@@ -50,13 +51,17 @@ class Scrubber:
         return self._any.search(_bytes("\n".join(texts))) is None
 
     def scrub(self, text: str) -> tuple[str, int]:
-        """Return a text without its secrets, and how many there were."""
+        """Return a text without its secrets, and how many there were.
+
+        Raises:
+            OverflowError: If there is no end of them.
+        """
         raw = _bytes(text)
         if self._any.search(raw) is None:
             return text, 0
         found = 0
         for name, expression in self._expressions:
-            raw, replaced = _replaced(expression, raw, marker(name).encode())
+            raw, replaced = _scrubbed(expression, raw, marker(name).encode())
             found += replaced
         return (raw.decode("utf-8", "replace") if found else text), found
 
@@ -90,15 +95,38 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+def _scrubbed(expression: Any, raw: bytes, replacement: bytes) -> tuple[bytes, int]:
+    """Replace until there is nothing left: what stands behind one name may hold another."""
+    found = 0
+    for _ in range(_MOST_ROUNDS):
+        raw, replaced = _replaced(expression, raw, replacement)
+        if not replaced:
+            return raw, found
+        found += replaced
+    raise OverflowError(f"more than {_MOST_ROUNDS} secrets within each other")
+
+
 def _replaced(expression: Any, raw: bytes, replacement: bytes) -> tuple[bytes, int]:
     """Replace the first group of each match that is one, or all of the match."""
     parts: list[bytes] = []
     end = 0
+    markers = [found.span() for found in _MARKER.finditer(raw)]
     for match in expression.finditer(raw):
         groups = (match.span(group) for group in range(1, expression.groups + 1))
-        start, stop = next((span for span in groups if span[0] >= 0), match.span())
-        if start == stop or _MARKER.fullmatch(raw[start:stop]):
+        start, stop = _beside_markers(next((span for span in groups if span[0] >= 0), match.span()), markers)
+        if not _MARKER.sub(b"", raw[start:stop]):
             continue
         parts += raw[end:start], replacement
         end = stop
     return b"".join([*parts, raw[end:]]), len(parts) // 2
+
+
+def _beside_markers(span: tuple[int, int], markers: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return a span that neither begins nor ends within a marker, so that each replacement leaves less to replace."""
+    start, stop = span
+    for first, last in markers:
+        if first < start < last:
+            start = min(last, stop)
+        if first < stop < last:
+            stop = max(first, start)
+    return start, stop
