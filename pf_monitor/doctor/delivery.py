@@ -51,6 +51,11 @@ def examine_delivery(connection_string: str, environment: Mapping[str, str]) -> 
     yield _waiting(values["instrumentationkey"])
 
 
+def endpoint_of(connection_string: str) -> str:
+    """Return the host that telemetry goes to, with its port."""
+    return urlsplit(_parts(connection_string).get("ingestionendpoint") or _AZURE_DEFAULT).netloc
+
+
 def _reached(endpoint: str, *, is_default: bool, environment: Mapping[str, str]) -> Check:
     """Send an empty batch, as harmless as a request to an ingestion endpoint can be."""
     where = urlsplit(endpoint)

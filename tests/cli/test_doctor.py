@@ -261,3 +261,40 @@ def test_telemetry_waiting_on_disk_is_counted(examine: Examine, tmp_path: Path, 
         folder.joinpath("2026-01-01T000000.000000-1234.blob").write_bytes(bytes(size))
     waiting = examine(APPLICATIONINSIGHTS_CONNECTION_STRING=connection_string(insights))["waiting on disk"]
     assert (waiting["status"], waiting["finding"]) == ("warn", "2 batches, 40 bytes")
+
+
+def test_one_table_says_what_content_goes_where(flow: Path) -> None:
+    environment = {
+        "PF_MONITOR_CAPTURE_QUESTION": "hash",
+        "PF_MONITOR_CAPTURE_TOOLS": "off",
+        "PF_MONITOR_CAPTURE_MESSAGES": "sampled",
+        "PF_MONITOR_CONTENT_RATIO": "0.1",
+    }
+    result = CliRunner().invoke(app, ["doctor", "--json", str(flow)], env=environment)
+    answer = json.loads(result.stdout)
+    content = {row["what"]: (row["to"], row["sent"], row["redacted"]) for row in answer["content"]}
+    host = "127.0.0.1:4319"
+    assert content["question"] == (host, "as a hash", "secrets")
+    assert content["answer"] == (host, "whole", "secrets")
+    assert content["tools"] == ("", "not at all", "")
+    assert content["messages"] == (host, "with 0.1 of the requests", "secrets")
+    assert content["variables of the stack"] == ("", "not at all", "")
+    checks = {check["name"]: check for check in answer["checks"]}
+    assert checks["hashes"]["remedy"].startswith("Set PF_MONITOR_HASH_KEY")
+    assert (
+        checks["words of question"]["finding"] == "are not sent there as they are, but inputs, query may hold the same"
+    )
+    assert "What content goes where" in CliRunner().invoke(app, ["doctor", str(flow)]).stdout
+
+
+def test_switching_content_off_leaves_errors_and_the_user(flow: Path) -> None:
+    result = CliRunner().invoke(app, ["doctor", "--json", str(flow)], env={"PF_MONITOR_CAPTURE_CONTENT": "false"})
+    sent = {row["what"] for row in json.loads(result.stdout)["content"] if row["to"]}
+    assert sent == {"errors", "user", "custom dimensions, ids, names", "numbers, times, outcomes"}
+
+
+def test_wrong_rules_are_found_beside_the_flow(flow: Path, examine: Examine) -> None:
+    flow.joinpath("rules.toml").write_text("[[rule]]\n")
+    found = examine(flow, fails=True, PF_MONITOR_REDACTION="rules.toml")["redaction"]
+    assert found["status"] == "fail"
+    assert str(flow / "rules.toml") in found["finding"]
