@@ -13,7 +13,8 @@ from pf_monitor.local import PORT
 if TYPE_CHECKING:
     import httpx
 
-    from pf_monitor.insights import Store, Table
+    from pf_monitor.insights import Store
+    from pf_monitor.table import Table
 
 
 class Source(Protocol):
@@ -53,7 +54,7 @@ class ServerSource:
 
     def query(self, kql: str, since: timedelta | None = None) -> Table:
         """See `Source`."""
-        from pf_monitor.insights import Column, QueryError, Table
+        from pf_monitor.table import Column, QueryError, Table
 
         body: dict[str, object] = {"query": kql}
         if since is not None:

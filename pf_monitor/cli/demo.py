@@ -21,6 +21,7 @@ from pf_monitor.cli._local import default_directory, fail, needs_local_extra
 from pf_monitor.cli._source import ServerSource, Source
 from pf_monitor.cli.report import Report, collect, render
 from pf_monitor.local import PORT, connection_string
+from pf_monitor.views.scope import Scope
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -140,7 +141,7 @@ def _compare(stage: Stage, source: Source, answers: list[Answer], began: datetim
     from pf_monitor.demo.checks import check_contract, check_flow_tokens, check_model_tokens, check_runs
 
     runs = _runs(stage, source, began, answers)
-    report = collect(source, datetime.now(UTC) - began)
+    report = collect(source, Scope(began, datetime.now(UTC)))
     billed = None if stage.stand_in is None else stage.stand_in.ledger()["models"]
     checks = [*check_runs(answers, runs)]
     if billed is not None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pf_monitor.cli._local import fail, needs_local_extra
+from pf_monitor.cli._local import fail
 from pf_monitor.cli._source import open_source, read_since
 from pf_monitor.local import PORT
+from pf_monitor.table import QueryError
 
 if TYPE_CHECKING:
-    from pf_monitor.insights import QueryError, Table
+    from pf_monitor.table import Table
 
 
 def query(
@@ -41,9 +42,6 @@ def query(
     if as_json and as_csv:
         fail("Choose one of --json and --csv")
     text = sys.stdin.read() if kql == "-" else kql
-    with needs_local_extra():
-        from pf_monitor.insights import QueryError
-
     with open_source(url) as source:
         try:
             table = source.query(text, read_since(since) if since else None)

@@ -1,207 +1,183 @@
-"""`pf-monitor report`: what the monitored flows did, in numbers."""
+"""`pf-monitor report`: the views in the terminal, and as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pf_monitor import queries
+from pf_monitor.cli._local import fail
 from pf_monitor.cli._source import Source, open_source, read_since
 from pf_monitor.local import PORT
+from pf_monitor.table import QueryError
+from pf_monitor.views.numbers import Numbers
+from pf_monitor.views.overview import Overview, overview
+from pf_monitor.views.scope import DEFAULT_LAST, LASTS, Scope, ScopeError
+from pf_monitor.views.tokens import ModelRow, NodeRow, models, nodes
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-Record = Mapping[str, Any]
+
+class View(StrEnum):
+    """What can be reported."""
+
+    OVERVIEW = "overview"
+    TOKENS = "tokens"
+    QUALITY = "quality"
+    OPERATIONS = "operations"
+    REQUESTS = "requests"
+    TRACE = "trace"
 
 
-class Report(TypedDict):
-    """The numbers of a report, as their queries name them."""
+class Report(Overview):
+    """The Overview with the models and nodes; `summary` is `now`."""
 
     since: str
     until: str
-    summary: Record
-    by_model: Sequence[Record]
-    by_node: Sequence[Record]
+    summary: Numbers
+    by_model: list[ModelRow]
+    by_node: list[NodeRow]
 
 
 def report(
+    view: Annotated[View, typer.Argument(help="What to show.", metavar="VIEW")] = View.OVERVIEW,
+    operation: Annotated[
+        str | None, typer.Argument(metavar="OPERATION_ID", help="The request whose trace is shown.")
+    ] = None,
     *,
-    since: Annotated[str, typer.Option(help="How far back: 30m, 12h, 1d, 2w.")] = "1d",
+    since: Annotated[str, typer.Option(help="How far back: 30m, 12h, 1d, 2w.")] = DEFAULT_LAST,
+    start: Annotated[str | None, typer.Option("--from", help="From this time on, ISO-8601.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Up to this time, ISO-8601. Default: now.")] = None,
+    flow: Annotated[str | None, typer.Option(help="Only requests of this flow.")] = None,
+    deployment: Annotated[str | None, typer.Option(help="Only requests of this deployment.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only requests that called this model, and its calls.")] = None,
+    node: Annotated[str | None, typer.Option(help="Only requests that ran this node, and what it did.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="Only requests that ended so: ok, error, ….")] = None,
+    dim: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only requests with this custom dimension.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
     url: Annotated[
         str | None, typer.Option(help=f"A running local Application Insights. Default: http://127.0.0.1:{PORT}.")
     ] = None,
 ) -> None:
-    """Show requests, errors, latency, tokens and cost, by model and by node.
+    """Show requests, errors, latency, tokens, cost, quality; or the trace of one request.
 
     `pf-monitor report`
 
-    `pf-monitor report --since 1h --json`
+    `pf-monitor report tokens --since 1h --flow rag-chat --json`
+
+    `pf-monitor report trace 0af7651916cd43dd8448eb211c80319c`
     """
+    if (view is View.TRACE) != (operation is not None):
+        fail("pf-monitor report trace OPERATION_ID: give the operation_Id with trace, and with nothing else")
+    named = {"from": start, "to": end, "flow": flow, "deployment": deployment, "model": model, "node": node}
+    scope = _scope(since, {**named, "outcome": outcome}, dim or ())
     with open_source(url) as source:
-        data = collect(source, read_since(since))
+        try:
+            data = trace_of(source, operation) if operation is not None else _data(view, source, scope)
+        except QueryError as error:
+            fail(error.message)
     if as_json:
         typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
         return
     from rich.console import Console
 
-    render(data, Console())
+    _print(view, data, Console(highlight=False))
 
 
-def collect(source: Source, since: timedelta) -> Report:
-    """Get a report's numbers, each from a query in `pf_monitor.queries`.
+def collect(source: Source, scope: Scope) -> Report:
+    """Return the Overview with the models and nodes.
 
     Args:
         source: What answers queries.
-        since: How far back the report looks.
+        scope: What the report looks at.
     """
-    until = datetime.now(UTC)
-    start = until - since
-
-    def ask(name: str) -> list[dict[str, Any]]:
-        return source.query(queries.load(name, since=start, until=until)).records()
-
+    data = overview(source, scope)
     return Report(
-        since=start.isoformat(),
-        until=until.isoformat(),
-        summary=ask("summary")[0],
-        by_model=ask("by_model"),
-        by_node=ask("by_node"),
+        **data,
+        since=data["scope"]["since"],
+        until=data["scope"]["until"],
+        summary=data["now"],
+        by_model=models(source, scope),
+        by_node=nodes(source, scope),
     )
 
 
 def render(data: Report, console: Console) -> None:
-    """Print a report."""
-    summary = data["summary"]
-    console.print(f"\n[bold]pf-monitor[/bold]  {_moment(data['since'])} to {_moment(data['until'])}\n", highlight=False)
-    _print_summary(summary, console)
-    if not summary["requests"] and not summary["model_calls"]:
-        console.print("No flow has run in this time. `pf-monitor demo` makes some telemetry to look at.\n")
-        return
-    _print_table("By model", _MODEL_COLUMNS, data["by_model"], console)
-    _print_table("By node", _NODE_COLUMNS, data["by_node"], console)
+    """Print what `collect` returns."""
+    from pf_monitor.cli.terminal.views import print_overview
+
+    print_overview(data, data["by_model"], data["by_node"], console)
 
 
-def _print_summary(summary: Record, console: Console) -> None:
-    from rich.table import Table
+def trace_of(source: Source, operation: str) -> Any:
+    """Return the trace of a request; ends the command with a message if there is none."""
+    from pf_monitor.views.trace import trace
 
-    grid = Table.grid(padding=(0, 3))
-    labelled = [
-        ("Requests", _count(summary["requests"])),
-        ("Error rate", f"{_percent(summary['error_rate'])} ({_count(summary['failed'])} failed)"),
-        ("Latency p50", _duration(summary["p50_ms"])),
-        ("Latency p95", _duration(summary["p95_ms"])),
-        ("Model calls", _count(summary["model_calls"])),
-        ("Tokens", _count(summary["total_tokens"])),
-        ("  prompt", _count(summary["prompt_tokens"])),
-        ("  completion", _count(summary["completion_tokens"])),
-        ("Cost", _cost_of_priced(summary)),
-    ]
-    for label, value in labelled:
-        grid.add_row(f"[bold]{label}[/bold]", value)
-    console.print(grid, highlight=False)
-    console.print()
+    found = trace(source, operation)
+    if found is None:
+        fail(f"There is no request with operation_Id {operation!r}. `pf-monitor report requests` lists what there is.")
+    return found
 
 
-def _cost_of_priced(summary: Record) -> str:
-    """The cost, with how many calls have no price when some have and some have not."""
-    unpriced = summary["model_calls"] - summary["priced_calls"]
-    note = f" (without {_count(unpriced)} calls of unknown price)" if summary["priced_calls"] and unpriced else ""
-    return f"{_cost(summary['cost_usd'])}{note}"
+def _scope(since: str, named: dict[str, str | None], dimensions: Sequence[str]) -> Scope:
+    pairs = [(name, value) for name, value in named.items() if value]
+    for one in dimensions:
+        key, equals, value = one.partition("=")
+        if not (key and equals):
+            fail(f"--dim: {one!r} is not KEY=VALUE")
+        pairs.append((f"dim.{key}", value))
+    now = datetime.now(UTC)
+    length = read_since(since)
+    try:
+        scope = Scope.from_query(pairs, now)
+    except ScopeError as error:
+        fail(str(error))
+    if named["from"] or named["to"]:
+        return scope
+    try:
+        return replace(scope, since=now - length, last=since if since in LASTS else None)
+    except OverflowError:
+        fail(f"--since: {since!r} is too long a duration")
 
 
-def _count(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}"
+def _data(view: View, source: Source, scope: Scope) -> Any:
+    from pf_monitor.views import operations, quality, requests, tokens
+
+    match view:
+        case View.TOKENS:
+            return tokens.tokens(source, scope)
+        case View.QUALITY:
+            return quality.quality(source, scope)
+        case View.OPERATIONS:
+            return operations.operations(source, scope)
+        case View.REQUESTS:
+            return requests.requests(source, scope)
+        case _:
+            return collect(source, scope)
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
+def _print(view: View, data: Any, console: Console) -> None:
+    from pf_monitor.cli.terminal import views
+    from pf_monitor.cli.terminal.trace import print_trace
 
-
-def _duration(milliseconds: float | None) -> str:
-    if milliseconds is None:
-        return "-"
-    return f"{milliseconds:.0f} ms" if milliseconds < 999.5 else f"{milliseconds / 1000:,.2f} s"
-
-
-def _cost(usd: float | None) -> str:
-    """Dollars; small amounts with the digits that tell them apart."""
-    if usd is None:
-        return "-"
-    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.6f}".rstrip("0")
-
-
-def _text(value: object) -> str:
-    return str(value)
-
-
-_MEASURES = (
-    ("Prompt", "prompt_tokens", _count),
-    ("Completion", "completion_tokens", _count),
-    ("Total", "total_tokens", _count),
-    ("Cost", "cost_usd", _cost),
-    ("p50", "p50_ms", _duration),
-    ("p95", "p95_ms", _duration),
-)
-_MODEL_COLUMNS = (
-    ("Model", "model", _text),
-    ("Calls", "calls", _count),
-    ("Failed", "failed", _count),
-    ("Estimated", "estimated", _count),
-    *_MEASURES,
-)
-_NODE_COLUMNS = (
-    ("Flow", "flow", _text),
-    ("Node", "node", _text),
-    ("Runs", "runs", _count),
-    ("Failed", "failed", _count),
-    *_MEASURES,
-)
-
-
-_SHOWN_WHEN_TELLING: Mapping[str, Callable[[list[Any]], bool]] = {
-    "estimated": any,
-    "flow": lambda values: len(set(values)) > 1,
-}
-"""Columns that are left out when they say nothing, so that the rest has room, and when they do say something."""
-
-
-def _print_table(title: str, columns: Sequence[Any], records: Sequence[Record], console: Console) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    if not records:
-        console.print(f"[bold]{title}[/bold]  none\n", highlight=False)
-        return
-    columns = [
-        column
-        for column in columns
-        if column[1] not in _SHOWN_WHEN_TELLING or _SHOWN_WHEN_TELLING[column[1]]([one[column[1]] for one in records])
-    ]
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    for header, _, show in columns:
-        if show is _text:
-            table.add_column(header, overflow="fold", min_width=10)
-        else:
-            table.add_column(header, justify="right", no_wrap=True)
-    for record in records:
-        table.add_row(*(Text(show(record[key])) for _, key, show in columns))
-    console.print(table)
-    console.print()
-
-
-def _moment(text: str) -> str:
-    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
+    match view:
+        case View.TOKENS:
+            views.print_tokens(data, console)
+        case View.QUALITY:
+            views.print_quality(data, console)
+        case View.OPERATIONS:
+            views.print_operations(data, console)
+        case View.REQUESTS:
+            views.print_requests(data, console)
+        case View.TRACE:
+            print_trace(data, console)
+        case _:
+            render(data, console)

@@ -18,11 +18,10 @@ from pf_monitor.insights import body as body_module
 from pf_monitor.insights.body import MAX_BODY_BYTES, BodyEncodingError, BodyTooLargeError
 from pf_monitor.insights.guard import LoopbackOnly
 from pf_monitor.insights.ingestion import Outcome, ingest
-from pf_monitor.insights.kql import QueryError
-from pf_monitor.insights.result import Table
 from pf_monitor.insights.store import Store, StoreError
 from pf_monitor.insights.timespan import parse_timespan
 from pf_monitor.local import PORT, connection_string
+from pf_monitor.table import QueryError, Table
 
 _MAX_QUERY_BODY_BYTES: Final = 1024 * 1024
 

@@ -26,28 +26,13 @@ from duckdb_kql.translate import to_sql
 from pf_monitor.insights.properties import Property, find_properties, read_properties, walk
 from pf_monitor.insights.schema import DIMENSIONS, TABLES
 from pf_monitor.insights.timespan import Timespan
+from pf_monitor.table import QueryError
 
 SCHEMA: Final = "items"
 """The schema of the tables in the database, which no query can name."""
 
 MAX_QUERY_LENGTH: Final = 100_000
 """Characters. Azure takes more, but the parser here is Python."""
-
-
-class QueryError(Exception):
-    """A query that cannot be run, said so that its author can mend it.
-
-    Attributes:
-        message: What is wrong and what to do.
-        line: The line of the query that is meant, counted from 1, if there is one.
-        pos: The character of that line, counted from 0.
-    """
-
-    def __init__(self, message: str, line: int | None = None, pos: int | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.line = line
-        self.pos = pos
 
 
 class Sql(NamedTuple):
@@ -74,13 +59,13 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
         raise QueryError(f"The query has {len(kql)} characters; at most {MAX_QUERY_LENGTH} are taken")
     _check_comparisons(kql)
     try:
-        query = lower(kql)
+        query = lower(_with_counts(kql))
         tables = _tables(query, kql)
         _mend_aggregates(query)
         properties = find_properties(query) if by_property else None
         hidden = [] if properties is None else [one.column for one in properties]
         names = {table: [*(column.name for column in columns), *hidden] for table, columns in TABLES.items()}
-        body = str(to_sql(query, names))
+        body = _LET.sub(r"\1 AS NOT MATERIALIZED (", str(to_sql(query, names)))
     except KqlError as error:
         raise _explain(error, kql) from error
     except RecursionError:
@@ -89,6 +74,11 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
         body = read_properties(body, properties)
     sources = [f'"{table}" AS NOT MATERIALIZED ({_source(table, timespan, properties)})' for table in tables]
     return Sql(_with(sources, body), reads_properties=properties is not None)
+
+
+_LET = re.compile(r'("_l\d+_\w+") AS \(')
+"""How the translator begins a `let` that is a table. It is a name for what it says, as in Azure: a filter behind it
+reaches the table, and columns that nobody reads are not made. DuckDB would make it whole where it is named twice."""
 
 
 def _with(parts: Sequence[str], body: str) -> str:
@@ -136,6 +126,20 @@ def _check_comparisons(kql: str) -> None:
     """Refuse `where name = 5`, of which the translator would make `where 5`, which is always true."""
     if match := _ASSIGNMENT.search(_without_text(kql)):
         raise QueryError("'=' does not compare: write '=='", *_line_and_pos(kql, match.start(1)))
+
+
+_COUNT = re.compile(r"\b(?:take|limit|top)\s+([A-Za-z_]\w*)")
+_NUMBER = re.compile(r"\blet\s+([A-Za-z_]\w*)\s*=\s*(\d+)\s*;")
+
+
+def _with_counts(kql: str) -> str:
+    """Write out the count of `take size` where `let size = 50;` stands before it: the translator takes numbers only."""
+    bare = _without_text(kql)
+    numbers = dict(_NUMBER.findall(bare))
+    for match in reversed(list(_COUNT.finditer(bare))):
+        if (number := numbers.get(match[1])) is not None:
+            kql = kql[: match.start(1)] + number + kql[match.end(1) :]
+    return kql
 
 
 def _tables(query: ir.Query, kql: str) -> list[str]:

@@ -12,8 +12,9 @@ from typing import Any, Final
 import duckdb
 import orjson
 
-from pf_monitor.insights.kql import SCHEMA, QueryError
+from pf_monitor.insights.kql import SCHEMA
 from pf_monitor.insights.schema import TABLES
+from pf_monitor.table import QueryError
 
 _TABLE_FUNCTIONS: Final = frozenset({"generate_series", "range", "unnest"})
 

@@ -6,33 +6,13 @@ import math
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import duckdb
 import orjson
 
-from pf_monitor.insights.kql import QueryError
 from pf_monitor.insights.properties import HIDDEN_PREFIX
-from pf_monitor.insights.schema import AzureType, Column
-
-Value = str | int | float | bool | None
-"""A cell: JSON as Azure's API has it. A datetime is ISO-8601 text in UTC, a dynamic its JSON text, a timespan
-`d.hh:mm:ss.fffffff`."""
-
-
-class Table(NamedTuple):
-    """Rows and the columns that they have."""
-
-    columns: tuple[Column, ...]
-    rows: list[list[Value]]
-    visualization: str | None = None
-    """What the query's `render` asks for."""
-
-    def records(self) -> list[dict[str, Value]]:
-        """Return the rows as dicts by column name."""
-        names = [column.name for column in self.columns]
-        return [dict(zip(names, row, strict=True)) for row in self.rows]
-
+from pf_monitor.table import AzureType, Column, QueryError, Table, Value
 
 _CHUNK: Final = 10_000
 

@@ -8,18 +8,9 @@ each column). A query that runs here therefore runs unchanged in the Azure porta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
-AzureType = Literal["string", "datetime", "real", "long", "int", "bool", "dynamic", "timespan", "guid"]
-"""A column type as the query API names it."""
-
-
-class Column(NamedTuple):
-    """One column of a table or of a query's result."""
-
-    name: str
-    type: AzureType
-
+from pf_monitor.table import AzureType, Column
 
 _SQL_TYPES: Final[Mapping[AzureType, str]] = {
     "string": "VARCHAR",

@@ -21,11 +21,12 @@ import duckdb
 import orjson
 
 from pf_monitor.insights.envelope import Row
-from pf_monitor.insights.kql import SCHEMA, QueryError, Sql, explain_database_error, translate, visualization
+from pf_monitor.insights.kql import SCHEMA, Sql, explain_database_error, translate, visualization
 from pf_monitor.insights.relations import check_relations
-from pf_monitor.insights.result import Table, read_result
-from pf_monitor.insights.schema import DIMENSIONS, TABLES, Column, sql_type
+from pf_monitor.insights.result import read_result
+from pf_monitor.insights.schema import DIMENSIONS, TABLES, sql_type
 from pf_monitor.insights.timespan import Timespan
+from pf_monitor.table import Column, QueryError, Table
 
 FILE_NAME: Final = "insights.duckdb"
 

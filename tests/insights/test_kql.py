@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from talk import envelope, request
 
-from pf_monitor.insights import QueryError, Store, Timespan
+from pf_monitor.insights import Store, Timespan
 from pf_monitor.insights.envelope import to_row
 from pf_monitor.insights.kql import translate
+from pf_monitor.table import QueryError
 
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)
 

@@ -8,9 +8,10 @@ import duckdb
 import pytest
 from talk import request
 
-from pf_monitor.insights import QueryError, Store
+from pf_monitor.insights import Store
 from pf_monitor.insights.envelope import to_row
 from pf_monitor.insights.relations import check_relations
+from pf_monitor.table import QueryError
 
 HOSTILE = [
     # other relations

@@ -12,8 +12,9 @@ import httpx
 import pytest
 from talk import Server, request
 
-from pf_monitor.insights import QueryError, Store, StoreBusyError, StoreError
+from pf_monitor.insights import Store, StoreBusyError, StoreError
 from pf_monitor.insights.envelope import Row, to_row
+from pf_monitor.table import QueryError
 
 
 def test_acknowledged_items_survive_a_kill(tmp_path: Path) -> None:

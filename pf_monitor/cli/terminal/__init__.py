@@ -1,0 +1,1 @@
+"""The views in a terminal: each page's data as tables of rich."""

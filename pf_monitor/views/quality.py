@@ -1,0 +1,158 @@
+"""Generation quality: scores by metric with their intervals, how many requests have one, and the worst answers."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TypedDict, cast
+
+from pf_monitor.views.numbers import numbers
+from pf_monitor.views.scope import Scope, ScopeData
+from pf_monitor.views.source import Record, Source, ask
+from pf_monitor.views.statistics import of_average, wilson
+from pf_monitor.views.timeline import filled
+
+
+class Scores(TypedDict):
+    """What was judged by one metric. Rates are 0 to 1; None where there is nothing to judge by.
+
+    Attributes:
+        judged: Scores given.
+        passed: Those with the verdict `pass`.
+        failed: Those with the verdict `fail`: the violations.
+        pass_low: The lower end of the 95 % interval of `pass_rate` (Wilson); `pass_high` the upper.
+        average_low: The lower end of the 95 % interval of `average` (normal approximation); `average_high` the upper.
+    """
+
+    judged: int
+    passed: int
+    failed: int
+    pass_rate: float | None
+    pass_low: float | None
+    pass_high: float | None
+    violation_rate: float | None
+    average: float | None
+    average_low: float | None
+    average_high: float | None
+
+
+class MetricScores(Scores):
+    """The scores of a metric in the whole range.
+
+    Attributes:
+        judged_runs: Flow runs of the range that have a score by this metric.
+        coverage: Their share of all flow runs; None where there are none.
+    """
+
+    metric: str
+    judged_runs: int
+    coverage: float | None
+
+
+class ScorePoint(Scores):
+    """The scores of one bin, which begins at `t`."""
+
+    t: str
+
+
+class MetricSeries(TypedDict):
+    """The scores of a metric over time, without holes."""
+
+    metric: str
+    points: list[ScorePoint]
+
+
+class ScoreBucket(TypedDict):
+    """Scores of at least `bucket`, and less than `bucket + width`."""
+
+    metric: str
+    bucket: float
+    width: float
+    scores: int
+
+
+class BadAnswer(TypedDict):
+    """An answer with a bad score, and what the judge says of it."""
+
+    timestamp: str
+    metric: str
+    score: float | None
+    label: str
+    explanation: str
+    evaluator: str
+    operation_Id: str
+    flow: str
+    question: str
+    answer: str
+
+
+class Quality(TypedDict):
+    """The page's data. Without any score, `metrics` and all that follows is empty.
+
+    Attributes:
+        runs: Flow runs of the range.
+    """
+
+    scope: ScopeData
+    runs: int
+    metrics: list[MetricScores]
+    series: list[MetricSeries]
+    histogram: list[ScoreBucket]
+    worst: list[BadAnswer]
+
+
+_EMPTY: Record = {"judged": 0, "passed": 0, "failed": 0, "pass_rate": None, "average": None, "deviation": None}
+
+
+def quality(source: Source, scope: Scope) -> Quality:
+    """Return what the page of quality shows."""
+    runs = numbers(source, scope)["requests"]
+    summary = ask(source, "quality_summary", scope)
+    if not summary:
+        return Quality(scope=scope.as_json(), runs=runs, metrics=[], series=[], histogram=[], worst=[])
+    judged = {row["metric"]: row["judged_runs"] for row in ask(source, "coverage", scope)}
+    return Quality(
+        scope=scope.as_json(),
+        runs=runs,
+        metrics=[_metric(row, judged.get(row["metric"], 0), runs) for row in summary],
+        series=_series(ask(source, "quality_series", scope, step=scope.step), scope),
+        histogram=[cast(ScoreBucket, row) for row in ask(source, "score_histogram", scope)],
+        worst=[_bad(row) for row in ask(source, "worst_answers", scope)],
+    )
+
+
+def _metric(row: Record, judged_runs: int, runs: int) -> MetricScores:
+    coverage = judged_runs / runs if runs else None
+    return MetricScores(metric=row["metric"], judged_runs=judged_runs, coverage=coverage, **_scores(row))
+
+
+def _series(rows: list[Record], scope: Scope) -> list[MetricSeries]:
+    return [
+        MetricSeries(
+            metric=metric, points=[ScorePoint(t=row["t"], **_scores(row)) for row in filled(of_metric, scope, _EMPTY)]
+        )
+        for metric, of_metric in groupby(rows, key=lambda row: str(row["metric"]))
+    ]
+
+
+def _scores(row: Record) -> Scores:
+    with_verdict = row["passed"] + row["failed"]
+    passes = wilson(row["passed"], with_verdict) or (None, None)
+    average = of_average(row["average"], row["deviation"], row.get("scored", 0)) or (None, None)
+    return Scores(
+        judged=row["judged"],
+        passed=row["passed"],
+        failed=row["failed"],
+        pass_rate=row["pass_rate"],
+        pass_low=passes[0],
+        pass_high=passes[1],
+        violation_rate=row["failed"] / with_verdict if with_verdict else None,
+        average=row["average"],
+        average_low=average[0],
+        average_high=average[1],
+    )
+
+
+def _bad(row: Record) -> BadAnswer:
+    return cast(
+        BadAnswer, {name: row[name] or "" if name != "score" else row[name] for name in BadAnswer.__annotations__}
+    )
