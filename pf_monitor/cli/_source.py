@@ -1,4 +1,4 @@
-"""Where the commands get answers from: the running server, or the store itself when none runs."""
+"""Where the commands get answers from: the running server, the store itself when none runs, or Azure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, Self
 
+from pf_monitor.cli._azure import azure_source
 from pf_monitor.cli._local import default_directory, fail, needs_local_extra
 from pf_monitor.local import PORT
 
 if TYPE_CHECKING:
     import httpx
 
+    from pf_monitor.azure.source import Target
     from pf_monitor.insights import Store
     from pf_monitor.table import Table
 
@@ -84,11 +86,15 @@ class StoreSource:
 
 
 @contextmanager
-def open_source(url: str | None) -> Iterator[Source]:
-    """Give what answers queries, within: the server at a URL; without one, the usual server or else its store.
+def open_source(url: str | None, target: Target | None = None) -> Iterator[Source]:
+    """Give what answers queries, within: Azure if asked for; the server at a URL; else the usual server or its store.
 
     Ends the command with a message if there is none.
     """
+    if target is not None:
+        with azure_source(target) as azure:
+            yield azure
+        return
     with needs_local_extra():
         from pf_monitor.insights import Store, StoreError
 
@@ -104,14 +110,3 @@ def open_source(url: str | None) -> Iterator[Source]:
         fail(f"No local Application Insights runs on port {PORT}. {error}. Start one with: pf-monitor up")
     with store:
         yield StoreSource(store)
-
-
-def read_since(text: str) -> timedelta:
-    """Read a `--since` option; ends the command with a message if it is not a duration."""
-    with needs_local_extra():
-        from pf_monitor.insights import parse_since
-
-    try:
-        return parse_since(text)
-    except ValueError as error:
-        fail(f"--since: {error}")

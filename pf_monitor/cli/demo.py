@@ -199,7 +199,7 @@ def _stay(stage: Stage, talk: Console) -> None:
     insights = f"http://127.0.0.1:{stage.insights_port}"
     addresses = {
         "Flow": f"{stage.flow.url}/",
-        "Local Application Insights": f"{insights}/",
+        "Dashboard": f"{insights}/",
         "Connection string": connection_string(stage.insights_port),
         "Telemetry": str(default_directory()),
     }

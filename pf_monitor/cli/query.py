@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pf_monitor.cli._azure import ResourceId, Workspace, read_target
 from pf_monitor.cli._local import fail
-from pf_monitor.cli._source import open_source, read_since
+from pf_monitor.cli._since import read_since
+from pf_monitor.cli._source import open_source
 from pf_monitor.local import PORT
 from pf_monitor.table import QueryError
 
@@ -27,6 +29,8 @@ def query(
     url: Annotated[
         str | None, typer.Option(help=f"A running local Application Insights. Default: http://127.0.0.1:{PORT}.")
     ] = None,
+    resource_id: ResourceId = None,
+    workspace: Workspace = None,
 ) -> None:
     """Ask the local Application Insights a question in KQL.
 
@@ -42,7 +46,7 @@ def query(
     if as_json and as_csv:
         fail("Choose one of --json and --csv")
     text = sys.stdin.read() if kql == "-" else kql
-    with open_source(url) as source:
+    with open_source(url, read_target(resource_id, workspace)) as source:
         try:
             table = source.query(text, read_since(since) if since else None)
         except QueryError as error:

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pf_monitor.cli._local import fail
-from pf_monitor.cli._source import Source, open_source, read_since
+from pf_monitor.cli._azure import ResourceId, Workspace, read_target
+from pf_monitor.cli._local import fail, needs_local_extra
+from pf_monitor.cli._since import read_since
+from pf_monitor.cli._source import Source, open_source
 from pf_monitor.local import PORT
 from pf_monitor.table import QueryError
 from pf_monitor.views.numbers import Numbers
@@ -63,9 +66,14 @@ def report(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only requests with this custom dimension.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write all views, charts included, to this file: one page to mail or attach.")
+    ] = None,
     url: Annotated[
         str | None, typer.Option(help=f"A running local Application Insights. Default: http://127.0.0.1:{PORT}.")
     ] = None,
+    resource_id: ResourceId = None,
+    workspace: Workspace = None,
 ) -> None:
     """Show requests, errors, latency, tokens, cost, quality; or the trace of one request.
 
@@ -74,13 +82,20 @@ def report(
     `pf-monitor report tokens --since 1h --flow rag-chat --json`
 
     `pf-monitor report trace 0af7651916cd43dd8448eb211c80319c`
+
+    `pf-monitor report --since 7d --html week.html`
     """
     if (view is View.TRACE) != (operation is not None):
         fail("pf-monitor report trace OPERATION_ID: give the operation_Id with trace, and with nothing else")
+    if html is not None and (view is not View.OVERVIEW or as_json):
+        fail("--html writes all views: give neither a view nor --json with it")
     named = {"from": start, "to": end, "flow": flow, "deployment": deployment, "model": model, "node": node}
     scope = _scope(since, {**named, "outcome": outcome}, dim or ())
-    with open_source(url) as source:
+    with open_source(url, read_target(resource_id, workspace)) as source:
         try:
+            if html is not None:
+                _write(html, source, scope)
+                return
             data = trace_of(source, operation) if operation is not None else _data(view, source, scope)
         except QueryError as error:
             fail(error.message)
@@ -115,6 +130,18 @@ def render(data: Report, console: Console) -> None:
     from pf_monitor.cli.terminal.views import print_overview
 
     print_overview(data, data["by_model"], data["by_node"], console)
+
+
+def _write(path: Path, source: Source, scope: Scope) -> None:
+    with needs_local_extra():
+        from pf_monitor.web.report import html_report
+
+    text = html_report(source, scope)
+    try:
+        path.write_bytes(text.encode("utf-8", "replace"))
+    except OSError as error:
+        fail(f"Cannot write {path}: {error.strerror}")
+    typer.echo(f"Wrote {path}.")
 
 
 def trace_of(source: Source, operation: str) -> Any:

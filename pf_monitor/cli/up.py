@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from pf_monitor.cli._local import default_directory, fail, needs_local_extra
+from pf_monitor.cli._rules import counted, read_rules, rules_file
 from pf_monitor.local import PORT, connection_string
+
+if TYPE_CHECKING:
+    from pf_monitor.alerts.config import Config
+    from pf_monitor.insights import Store
 
 
 def up(
@@ -18,6 +24,9 @@ def up(
     data: Annotated[
         Path | None,
         typer.Option(help="Where telemetry is kept. Default: $PF_MONITOR_DATA, else ~/.pf_monitor/insights."),
+    ] = None,
+    alerts: Annotated[
+        Path | None, typer.Option(help="The file of alert rules. Default: alerts.yaml beside the telemetry, if any.")
     ] = None,
 ) -> None:
     """Run the local Application Insights until Ctrl-C.
@@ -29,14 +38,16 @@ def up(
     with needs_local_extra():
         from pf_monitor.insights import Store, StoreBusyError, StoreError
         from pf_monitor.insights.server import PortInUseError, bind, serve
+        from pf_monitor.web.site import routes
 
     os.umask(0o077)  # what is written from here on is its owner's alone
     console = Console()
     directory = data or default_directory()
     try:
-        with bind(port) as listener, Store.open(directory) as store:
-            _announce(console, listener.getsockname()[1], directory)
-            serve(store, listener)
+        config = _alerts(alerts, directory)
+        with bind(port) as listener, Store.open(directory) as store, _watching(config, store, directory):
+            _announce(console, listener.getsockname()[1], directory, config)
+            serve(store, listener, routes)
     except PortInUseError:
         other = port + 1 if port < 65535 else port - 1
         fail(
@@ -53,13 +64,28 @@ def up(
     console.print("Stopped.")
 
 
-def _announce(console: Console, port: int, directory: Path) -> None:
+def _alerts(file: Path | None, directory: Path) -> Config | None:
+    """The rules of a file, which has to be there when it was asked for."""
+    path = file or rules_file(directory)
+    return read_rules(path) if file is not None or path.exists() else None
+
+
+def _watching(config: Config | None, store: Store, directory: Path) -> AbstractContextManager[None]:
+    if config is None:
+        return nullcontext()
+    from pf_monitor.alerts.watch import watching
+
+    return watching(config, store, directory)
+
+
+def _announce(console: Console, port: int, directory: Path, config: Config | None) -> None:
     home = Path.home()
     shown = f"~{os.sep}{directory.relative_to(home)}" if directory.is_relative_to(home) else str(directory)
     for label, value in (
-        ("Local Application Insights", f"http://127.0.0.1:{port}/"),
+        ("Dashboard", f"http://127.0.0.1:{port}/"),
         ("Connection string", connection_string(port)),
         ("Data", shown),
+        *([] if config is None else [("Alerts", counted(config))]),
     ):
         console.print(f"[bold]{label:<27}[/bold]", end="")
         console.print(value, markup=False, highlight=False, soft_wrap=True)

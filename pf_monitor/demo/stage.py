@@ -18,6 +18,7 @@ from pf_monitor.insights.server import PortInUseError, bind, running
 from pf_monitor.local import PORT, connection_string
 from pf_monitor.settings import CONNECTION_STRING, ENABLED
 from pf_monitor.standin import StandIn, serve_in_thread
+from pf_monitor.web.site import routes
 
 FLOW = "rag-chat"
 
@@ -62,7 +63,7 @@ def set_up(kept: Path | None) -> Iterator[Stage]:
         workspace.mkdir()
         source = sample_flow(FLOW)
         with (
-            running(kept or Path(temporary, "insights"), _usual_port() if kept else 0) as port,
+            running(kept or Path(temporary, "insights"), _usual_port() if kept else 0, routes) as port,
             nullcontext() if real_model_is_configured(os.environ) else serve_in_thread() as stand_in,
             serve_flow(source, workspace, _environment(stand_in, workspace), _variables(port)) as flow,
         ):

@@ -4,13 +4,12 @@ Needs the `local` extra: `pip install 'pf-monitor[local]'`.
 """
 
 from pf_monitor.insights.store import Store, StoreBusyError, StoreError
-from pf_monitor.insights.timespan import Timespan, parse_since, parse_timespan
+from pf_monitor.insights.timespan import Timespan, parse_timespan
 
 __all__ = [
     "Store",
     "StoreBusyError",
     "StoreError",
     "Timespan",
-    "parse_since",
     "parse_timespan",
 ]

@@ -6,13 +6,14 @@ metrics); the query API is that of https://learn.microsoft.com/rest/api/applicat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute
 
 from pf_monitor.insights import body as body_module
 from pf_monitor.insights.body import MAX_BODY_BYTES, BodyEncodingError, BodyTooLargeError
@@ -26,8 +27,13 @@ from pf_monitor.table import QueryError, Table
 _MAX_QUERY_BODY_BYTES: Final = 1024 * 1024
 
 
-def create_app(store: Store) -> FastAPI:
-    """Make the web application over a store, which stays its caller's to close."""
+def create_app(store: Store, pages: Sequence[BaseRoute] = ()) -> FastAPI:
+    """Make the web application over a store, which stays its caller's to close.
+
+    Args:
+        store: What is written and asked.
+        pages: What else is served, where nothing here is. Without it, `/` says what this is.
+    """
     app = FastAPI(title="pf-monitor", openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(LoopbackOnly)
 
@@ -77,6 +83,10 @@ def create_app(store: Store) -> FastAPI:
     @app.get("/health")
     async def health() -> Mapping[str, str]:
         return {"status": "ok"}
+
+    if pages:
+        app.router.routes.extend(pages)
+        return app
 
     @app.get("/")
     async def welcome(request: Request) -> PlainTextResponse:

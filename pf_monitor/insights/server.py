@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+from starlette.routing import BaseRoute
 
 from pf_monitor.insights.api import create_app
 from pf_monitor.insights.store import Store
@@ -39,22 +40,26 @@ def bind(port: int) -> socket.socket:
     return listener
 
 
-def serve(store: Store, listener: socket.socket) -> None:
+Pages = Callable[[Store], Sequence[BaseRoute]]
+"""What makes the routes that are served besides the Application Insights itself."""
+
+
+def serve(store: Store, listener: socket.socket, pages: Pages | None = None) -> None:
     """Serve until SIGINT or SIGTERM; both end it in good order."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn stops at a signal and then raises it again, for handlers that were there before it: none shall act.
         signal.signal(number, lambda *_: None)
-    _server(store).run(sockets=[listener])
+    _server(store, pages).run(sockets=[listener])
 
 
 @contextmanager
-def running(directory: Path, port: int = 0) -> Iterator[int]:
+def running(directory: Path, port: int = 0, pages: Pages | None = None) -> Iterator[int]:
     """Serve a directory's store from a thread of this process, within; yield the port.
 
     For tests and the demo; `pf-monitor up` is the same in a process of its own.
     """
     with Store.open(directory) as store, bind(port) as listener:
-        server = _server(store)
+        server = _server(store, pages)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
@@ -64,9 +69,9 @@ def running(directory: Path, port: int = 0) -> Iterator[int]:
             thread.join()
 
 
-def _server(store: Store) -> uvicorn.Server:
+def _server(store: Store, pages: Pages | None) -> uvicorn.Server:
     config = uvicorn.Config(
-        create_app(store),
+        create_app(store, pages(store) if pages else ()),
         lifespan="off",
         log_level="error",
         access_log=False,

@@ -10,8 +10,6 @@ _DURATION = re.compile(
     r"P(?!$)(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+(?:\.\d+)?)D)?"
     r"(?:T(?!$)(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
 )
-_SHORT = re.compile(r"(\d+)([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Timespan(NamedTuple):
@@ -39,21 +37,6 @@ def parse_timespan(text: str, now: datetime | None = None) -> Timespan:
             f"{text!r} is not a time range: give an ISO-8601 duration such as PT1H or P1D,"
             " or an interval such as 2024-01-01T00:00:00Z/PT1H"
         ) from None
-
-
-def parse_since(text: str) -> timedelta:
-    """Read how far back to look, as one types it: `30m`, `12h`, `1d`, `2w`.
-
-    Raises:
-        ValueError: If the text is not such a duration.
-    """
-    match = _SHORT.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is not a duration: give a number with s, m, h, d or w, such as 30m or 1d")
-    try:
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
-    except OverflowError:
-        raise ValueError(f"{text!r} is too long a duration") from None
 
 
 def _parse(text: str, now: datetime) -> Timespan:

@@ -19,9 +19,9 @@ from importlib.resources import files
 from typing import Final
 
 from pf_monitor.queries.filters import Filters, selection
-from pf_monitor.queries.literals import Expression, Parameter, literal
+from pf_monitor.queries.literals import Choice, Expression, Parameter, literal
 
-__all__ = ["Expression", "Filters", "Parameter", "load", "names", "parameters"]
+__all__ = ["Choice", "Expression", "Filters", "Parameter", "load", "names", "parameters", "source"]
 
 _SCOPE: Final = "scope"
 """The file whose tables other files start from."""
@@ -42,6 +42,15 @@ def load(name: str, filters: Filters | None = None, /, **parameters: Parameter) 
     text = _read(name)
     lets = "".join(f"let {key} = {literal(value)};\n" for key, value in parameters.items())
     return lets + _prelude(text, filters or Filters()) + text
+
+
+def source(name: str) -> str:
+    """Return a query's file as it is.
+
+    Args:
+        name: The file's name without `.kql`.
+    """
+    return _read(name)
 
 
 def names() -> list[str]:

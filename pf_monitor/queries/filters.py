@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from pf_monitor.queries.literals import literal
+from pf_monitor.queries.literals import Choice, literal
 
 _LEAVES: Final = ("Runs", "Calls", "Nodes", "Errors", "Evaluations")
 
@@ -54,15 +54,16 @@ def selection(filters: Filters) -> Selection:
     conditions: defaultdict[str, list[str]] = defaultdict(list)
     for one in _wanted(filters):
         for table in one.asked_of:
-            conditions[table].append(one.condition)
+            conditions[table].append(one.unless_open(one.condition))
         if others := [table for table in one.by_operation if table not in one.asked_of]:
-            lets.append(f"let {one.name} = Spans | where {one.selects} | distinct operation_Id;")
+            lets.append(f"let {one.name} = Spans | where {one.unless_open(one.selects)} | distinct operation_Id;")
             for table in others:
-                conditions[table].append(f"operation_Id in ({one.name})")
+                conditions[table].append(one.unless_open(f"operation_Id in ({one.name})"))
     return Selection(lets, conditions)
 
 
 class _Filter(NamedTuple):
+    value: str
     name: str
     """What the operations that it selects are called."""
     condition: str
@@ -72,27 +73,31 @@ class _Filter(NamedTuple):
     """What an item has whose operation is selected."""
     by_operation: tuple[str, ...] = _LEAVES
 
+    def unless_open(self, condition: str) -> str:
+        """The condition, or none where the value is left to a reader who picks everything."""
+        return f'{self.value} == "*" or {condition}' if isinstance(self.value, Choice) else condition
+
 
 def _wanted(filters: Filters) -> Iterator[_Filter]:
     if filters.flow is not None:
         condition = f"flow == {literal(filters.flow)}"
-        yield _Filter("OfFlow", condition, ("Spans", "Errors"), condition, ("Evaluations",))
+        yield _Filter(filters.flow, "OfFlow", condition, ("Spans", "Errors"), condition, ("Evaluations",))
     if filters.deployment is not None:
         condition = f"deployment == {literal(filters.deployment)}"
-        yield _Filter("OfDeployment", condition, ("Spans",), condition, ("Errors", "Evaluations"))
+        yield _Filter(filters.deployment, "OfDeployment", condition, ("Spans",), condition, ("Errors", "Evaluations"))
     if filters.outcome is not None:
         condition = f"outcome == {literal(filters.outcome)}"
-        yield _Filter("WithOutcome", condition, ("Runs",), f'item_kind == "flow" and {condition}')
+        yield _Filter(filters.outcome, "WithOutcome", condition, ("Runs",), f'item_kind == "flow" and {condition}')
     if filters.model is not None:
         condition = f"model == {literal(filters.model)}"
-        yield _Filter("WithModel", condition, ("Calls",), _called(filters.model))
+        yield _Filter(filters.model, "WithModel", condition, ("Calls",), _called(filters.model))
     if filters.node is not None:
         condition = f"node == {literal(filters.node)}"
         own_name = f'(isempty(node) and item_kind in ("node", "retrieval") and name == {literal(filters.node)})'
-        yield _Filter("WithNode", condition, ("Calls", "Nodes", "Errors"), f"{condition} or {own_name}")
+        yield _Filter(filters.node, "WithNode", condition, ("Calls", "Nodes", "Errors"), f"{condition} or {own_name}")
     for number, (key, value) in enumerate(filters.dimensions, start=1):
         condition = _has_dimension(key, value)
-        yield _Filter(f"WithDimension{number}", condition, (), condition)
+        yield _Filter(value, f"WithDimension{number}", condition, (), condition)
 
 
 def _called(model: str) -> str:

@@ -14,6 +14,12 @@ class Expression(str):
     __slots__ = ()
 
 
+class Choice(Expression):
+    """KQL for a text that its reader picks later, such as a workbook's parameter; `*` is everything."""
+
+    __slots__ = ()
+
+
 def literal(value: Parameter) -> str:
     """Return a value as KQL writes it. Text is quoted, so that it may hold anything.
 

@@ -86,20 +86,6 @@ _beginning = threading.Lock()
 _loading = threading.Lock()
 
 
-def warm_up(*names: str, download: bool = True) -> None:
-    """Begin to load encodings in the background, and return at once.
-
-    Args:
-        names: `o200k_base` (what current models use, and the default) or `cl100k_base`.
-        download: Whether a rank file that is nowhere on this machine may be fetched from OpenAI's address; holds for
-            encodings that turn out to be needed later as well.
-    """
-    global _may_download  # noqa: PLW0603 - one setting of the process
-    _may_download = download
-    for name in names or ("o200k_base",):
-        _begin(name)
-
-
 def allow_download(allowed: bool) -> None:
     """Say whether rank files that are nowhere on this machine may be fetched, in the background, when needed."""
     global _may_download  # noqa: PLW0603 - one setting of the process

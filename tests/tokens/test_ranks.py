@@ -93,7 +93,7 @@ def test_what_cannot_be_had_is_said_once_and_not_tried_at_each_call(
     bare_machine: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
-        ranks.warm_up("cl100k_base", download=False)
+        assert ranks.at_hand("cl100k_base") is None
         if (loading := loader("cl100k_base")) is not None:
             loading.join(20)
     assert ranks.at_hand("cl100k_base") is None
