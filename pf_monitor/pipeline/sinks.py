@@ -49,6 +49,12 @@ _SILENCED = {
 }
 
 
+def silence() -> None:
+    """Keep the exporter from telling its makers how it is used; before it is imported."""
+    for name, value in _SILENCED.items():
+        os.environ.setdefault(name, value)
+
+
 class ApplicationInsights:
     """Application Insights, in Azure or local.
 
@@ -57,8 +63,7 @@ class ApplicationInsights:
     """
 
     def __init__(self, connection_string: str) -> None:
-        for name, value in _SILENCED.items():
-            os.environ.setdefault(name, value)
+        silence()
         from azure.monitor.opentelemetry.exporter import AzureMonitorTraceExporter
 
         from pf_monitor.pipeline.transport import CompressingTransport

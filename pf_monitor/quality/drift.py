@@ -63,9 +63,7 @@ def look_level(looks_a_month: int, monthly: float = FALSE_ALARMS_A_MONTH) -> flo
     return 1 - (1 - monthly) ** (1 / max(1, looks_a_month))
 
 
-def compare(
-    now: Mapping[str, Sequence[float]], before: Mapping[str, Sequence[float]], level: float
-) -> list[Drift]:
+def compare(now: Mapping[str, Sequence[float]], before: Mapping[str, Sequence[float]], level: float) -> list[Drift]:
     """Compare every measure that both windows have enough rows of.
 
     Args:

@@ -45,7 +45,9 @@ def verdict(turns: Sequence[Turn]) -> str | None:
 
 
 def _metric(prompt: str) -> str | None:
-    found = re.search(r"\*\*(Groundedness|Coherence|Fluency)\*\* refers|(Relevance) Evaluator|(Equivalence), as", prompt)
+    found = re.search(
+        r"\*\*(Groundedness|Coherence|Fluency)\*\* refers|(Relevance) Evaluator|(Equivalence), as", prompt
+    )
     return next(name for name in found.groups() if name).lower() if found else None
 
 

@@ -114,40 +114,53 @@ class Bench:
         self._silent = 0
         self._answered_at = 0.0
 
-    async def judge(self, rows: Sequence[Row], metrics: Sequence[Metric], on_scored: Callable[[], None]) -> Session:
+    async def judge(
+        self, rows: Sequence[Row], metrics: Sequence[Metric], session: Session, on_scored: Callable[[], None]
+    ) -> None:
         """Judge rows by metrics, in the order of the rows.
 
         Args:
             rows: The rows, in a random order, so that whatever ends it early leaves a sample.
             metrics: The metrics.
+            session: Where it is noted what came out; it is complete as far as it goes whatever ends this early.
             on_scored: Called after each row and metric.
-
-        Raises:
-            PromptError: A metric's prompt or function cannot be used.
         """
-        for metric in metrics:  # what is wrong with a prompt is said before anything is paid
-            self._prepare(metric)
-        session = Session()
         self._answered_at = time.monotonic()
         tasks = ((row, metric) for row in rows for metric in metrics)
         async with asyncio.TaskGroup() as group:
             for _ in range(self._concurrency):
                 group.create_task(self._work(tasks, session, on_scored))
-        return session
 
-    async def _work(
-        self, tasks: Iterator[tuple[Row, Metric]], session: Session, on_scored: Callable[[], None]
-    ) -> None:
+    async def _work(self, tasks: Iterator[tuple[Row, Metric]], session: Session, on_scored: Callable[[], None]) -> None:
         for row, metric in tasks:
             session.scored.append(await self._scored(row, metric, session))
             on_scored()
 
-    def _prepare(self, metric: Metric) -> None:
-        evaluator = metric.evaluator
-        if evaluator is not None and evaluator.function is not None:
-            self._functions[metric.name] = Function(evaluator.function)
-        else:
-            _prompt(metric, with_prompt=True)
+    def prepare(self, metrics: Sequence[Metric]) -> None:
+        """Load prompts and functions, so that what is wrong with one is said before anything is paid.
+
+        Raises:
+            PromptError: A metric's prompt or function cannot be used.
+        """
+        for metric in metrics:
+            if metric.evaluator is not None and metric.evaluator.function is not None:
+                self._functions[metric.name] = Function(metric.evaluator.function)
+            else:
+                _prompt(metric, with_prompt=True)
+
+    def known_score(self, run: str, metric: Metric) -> float | None:
+        """Return the score that a run has by this judge already, or None."""
+        for version in self._versions(metric):
+            judge = "python" if metric.name in self._functions else self._server.name
+            known = self._ledger.find(Key(run, metric.name, version, judge))
+            if known is not None and known.state is State.JUDGED:
+                return known.score
+        return None
+
+    def _versions(self, metric: Metric) -> Sequence[str]:
+        if metric.name in self._functions:
+            return [self._functions[metric.name].version]
+        return [_prompt(metric, with_prompt=having).version for having in (True, False)]
 
     async def _scored(self, row: Row, metric: Metric, session: Session) -> Scored:
         missing = [column for column in metric.required_columns if not row.texts.get(column, "").strip()]
@@ -179,9 +192,7 @@ class Bench:
         self._ledger.note(key, judgement)
         return judgement
 
-    async def _by_model(
-        self, prompt: Prompt, row: Row, metric: Metric, key: Key, session: Session
-    ) -> Judgement | None:
+    async def _by_model(self, prompt: Prompt, row: Row, metric: Metric, key: Key, session: Session) -> Judgement | None:
         try:
             return await self._ask(prompt, row, metric, key)
         except OutOfBudgetError as error:

@@ -1,0 +1,168 @@
+"""What a monitor reads: the flow runs of a window, and the words of those that are to be judged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+from pf_monitor import queries
+from pf_monitor.quality.judging.rows import Row
+from pf_monitor.quality.monitor import Column, Columns, Target
+from pf_monitor.queries import Expression, Filters
+from pf_monitor.table import QueryError
+from pf_monitor.views.source import Source
+
+Record = dict[str, Any]
+Window = tuple[datetime, datetime]
+
+_PAGE: Final = 100_000
+_ROWS_AT_ONCE: Final = 100
+"""Runs whose words are asked for at once: a few megabytes at most."""
+
+_MOST_PARTS: Final = 1_000
+
+
+class SourceLostError(Exception):
+    """The store does not answer any more; the message says what it said last."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRun:
+    """A flow run without its words.
+
+    Attributes:
+        trace_id: Its operation_Id.
+        span_id: Its span.
+        flow: The flow.
+        role: Its `cloud_RoleName`.
+        outcome: How it ended.
+        numbers: What is compared with a baseline, by quantity; what is not known is not there.
+    """
+
+    trace_id: str
+    span_id: str
+    flow: str
+    role: str
+    outcome: str
+    numbers: Mapping[str, float]
+
+
+_NUMBERS: Final = (
+    "latency_ms",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "question_length",
+    "answer_length",
+)
+
+
+class Reader:
+    """Reads the runs of a target.
+
+    Args:
+        source: What answers queries.
+        target: Whose runs.
+    """
+
+    def __init__(self, source: Source, target: Target) -> None:
+        self._source = source
+        self._target = target
+        self._filters = Filters(flow=target.flow)
+
+    def runs(self, window: Window) -> list[FlowRun]:
+        """Return the flow runs of a window.
+
+        Raises:
+            SourceLostError: The store does not answer.
+        """
+        return [_run(row) for row in self._pages("quality_runs", window) if self._is_meant(row)]
+
+    def calls(self, window: Window) -> Iterator[Record]:
+        """Yield the tokens of each operation by node and model.
+
+        Raises:
+            SourceLostError: The store does not answer.
+        """
+        return self._pages("quality_calls", window)
+
+    def rows(self, window: Window, runs: Sequence[FlowRun], weights: Sequence[float], columns: Columns) -> list[Row]:
+        """Return the words of runs, in the same order.
+
+        Args:
+            window: The window that they are of.
+            runs: The runs.
+            weights: How many runs each stands for.
+            columns: What the columns are called.
+
+        Raises:
+            SourceLostError: The store does not answer.
+        """
+        words: dict[tuple[str, str], Mapping[str, Any]] = {}
+        operations_left = iter(dict.fromkeys(run.trace_id for run in runs))
+        while some := list(islice(operations_left, _ROWS_AT_ONCE)):
+            operations = Expression(f"dynamic({json.dumps(some)})")
+            for row in self._ask("quality_rows", window, operations=operations):
+                words[row["operation_Id"], row["id"]] = json.loads(row["customDimensions"] or "{}")
+        return [
+            Row(
+                run.trace_id,
+                run.span_id,
+                _texts(words.get((run.trace_id, run.span_id), {}), columns),
+                run.flow,
+                run.role,
+                weight,
+            )
+            for run, weight in zip(runs, weights, strict=True)
+        ]
+
+    def _is_meant(self, row: Record) -> bool:
+        wanted = self._target.deployment
+        return wanted is None or not row["deployment"] or row["deployment"] == wanted
+
+    def _pages(self, name: str, window: Window) -> Iterator[Record]:
+        after = ""
+        while True:
+            page = self._ask(name, window, after=after, upto=_PAGE)
+            is_last = len(page) < _PAGE
+            if not is_last:  # the last operation of a full page may go on; the next page begins with it
+                last = page[-1]["operation_Id"]
+                page = [row for row in page if row["operation_Id"] != last] or page
+            yield from page
+            if is_last:
+                return
+            after = page[-1]["operation_Id"]
+
+    def _ask(self, name: str, window: Window, **parameters: Any) -> list[Record]:
+        kql = queries.load(name, self._filters, since=window[0], until=window[1], **parameters)
+        try:
+            return self._source.query(kql).records()
+        except QueryError as error:
+            raise SourceLostError(f"The store cannot answer {name}: {error.message}") from error
+        except Exception as error:
+            raise SourceLostError(f"The store does not answer: {error!r}") from error
+
+
+def _run(row: Record) -> FlowRun:
+    numbers = {name: float(row[name]) for name in _NUMBERS if row[name] is not None}
+    return FlowRun(row["operation_Id"], row["id"], row["flow"] or "", row["role"] or "", row["outcome"] or "", numbers)
+
+
+def _texts(dimensions: Mapping[str, Any], columns: Columns) -> dict[Column, str]:
+    found = {column: _whole(dimensions, name) for column in Column if (name := columns.name_of(column))}
+    return {column: text for column, text in found.items() if text}
+
+
+def _whole(dimensions: Mapping[str, Any], name: str) -> str:
+    """Put together a value that goes on in `name.2`, `name.3` and so on."""
+    parts = [str(dimensions.get(name) or "")]
+    for number in range(2, _MOST_PARTS):
+        part = dimensions.get(f"{name}.{number}")
+        if part is None:
+            break
+        parts.append(str(part))
+    return "".join(parts)
