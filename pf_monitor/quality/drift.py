@@ -60,7 +60,7 @@ def look_level(looks_a_month: int, monthly: float = FALSE_ALARMS_A_MONTH) -> flo
         looks_a_month: How often the monitor runs in 30 days.
         monthly: The chance of any false alarm in that time.
     """
-    return 1 - (1 - monthly) ** (1 / max(1, looks_a_month))
+    return float(1 - (1 - monthly) ** (1 / max(1, looks_a_month)))
 
 
 def compare(now: Mapping[str, Sequence[float]], before: Mapping[str, Sequence[float]], level: float) -> list[Drift]:

@@ -1,4 +1,4 @@
-"""What a run's scores and counts amount to: the parts of its report, and the metrics that Azure's own monitor writes."""
+"""What a run's scores and counts amount to: the parts of its report, and metrics under the names of Azure's monitor."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _average_verdict(threshold: float | None, values: Sequence[float]) -> Verdic
 
 
 def _worst(one: Scored) -> WorstAnswer:
-    assert one.judgement is not None and one.judgement.score is not None  # noqa: S101, PT018 - it is one of the scores
+    assert one.judgement is not None and one.judgement.score is not None  # noqa: S101 - it is one of the scores
     return WorstAnswer(
         operation_id=one.row.trace_id,
         score=one.judgement.score,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import types
 import typing
 from collections.abc import Mapping
@@ -27,7 +26,7 @@ class ReportError(Exception):
 class Verdict(StrEnum):
     """What a run says of a threshold, or of all of them together."""
 
-    PASS = "pass"  # noqa: S105  # ruff takes the word for a password
+    PASS = "pass"  # noqa: S105 - not a password
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
     NO_DATA = "no data"
@@ -254,8 +253,7 @@ def write(report: RunReport, data: Path) -> Path:
     path = folder / f"{stamp}-{report.run_id}.json"
     unfinished = path.with_suffix(".part")
     unfinished.write_text(json.dumps(report.to_json(), ensure_ascii=False, indent=1), encoding="utf-8")
-    os.replace(unfinished, path)  # noqa: PTH105  # pathlib's replace has no other name for what it does
-    return path
+    return unfinished.replace(path)
 
 
 def read(path: Path) -> RunReport:
@@ -296,8 +294,8 @@ def _hints(of: type) -> Mapping[str, Any]:
 
 def _build(kind: Any, value: Any) -> Any:
     """Make what a field's type says of what JSON holds; a key that is not known is passed over."""
-    if dataclasses.is_dataclass(kind):
-        return kind(**{name: _build(hint, value[name]) for name, hint in _hints(kind).items() if name in value})  # type: ignore[operator]
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return kind(**{name: _build(hint, value[name]) for name, hint in _hints(kind).items() if name in value})
     if isinstance(kind, types.UnionType):
         return None if value is None else _build(next(one for one in kind.__args__ if one is not types.NoneType), value)
     if typing.get_origin(kind) is tuple:

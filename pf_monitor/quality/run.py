@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
-from pf_monitor.quality.drift import FALSE_ALARMS_A_MONTH, compare, look_level
+from pf_monitor.quality.drift import FALSE_ALARMS_A_MONTH, NOTICEABLE, compare, look_level
 from pf_monitor.quality.figures import SHOWN, azure_metrics, metric_report, overall, token_report
 from pf_monitor.quality.judging.budget import Purse
 from pf_monitor.quality.judging.judge import Bench, Scored, Session
@@ -318,8 +318,8 @@ class _Run:
             self._notes.append(f"There is nothing to compare with: the {which} window has too few runs.")
         else:
             self._notes.append(
-                f"Differences count where they would come by chance in fewer than {FALSE_ALARMS_A_MONTH:.0%} of months, "
-                f"at {looks} runs a month, and are large enough to notice (|delta| of at least 0.147)."
+                f"A difference counts where it would come by chance in fewer than {FALSE_ALARMS_A_MONTH:.0%} of months, "
+                f"at {looks} runs a month, and is large enough to notice (|delta| of at least {NOTICEABLE})."
             )
 
     def _baseline_window(self, window: Window) -> Window | None:

@@ -89,4 +89,4 @@ def effective_size(weights: Iterable[float]) -> float:
     for weight in weights:
         total += weight
         squares += weight**2
-    return total**2 / squares if squares and math.isfinite(squares) else 0.0
+    return float(total**2 / squares) if squares and math.isfinite(squares) else 0.0

@@ -98,7 +98,7 @@ class Writer:
 
     def _attributes(self, one: Scored) -> dict[str, str | float]:
         judgement = one.judgement
-        assert judgement is not None and judgement.score is not None  # noqa: S101, PT018 - only scores are written
+        assert judgement is not None and judgement.score is not None  # noqa: S101 - only scores are written
         passed = judgement.score >= one.metric.acceptable_score
         return {
             names.EVALUATION_NAME: one.metric.name,
@@ -115,7 +115,7 @@ class Writer:
         if (provider := self._providers.get(role)) is None:
             from azure.monitor.opentelemetry.exporter import AzureMonitorLogExporter
             from opentelemetry.sdk._logs import LoggerProvider
-            from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExportResult
+            from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
             from opentelemetry.sdk.resources import Resource
 
             from pf_monitor.pipeline.transport import CompressingTransport
@@ -126,7 +126,7 @@ class Writer:
                 def export(self, *args: Any, **kwargs: Any) -> Any:
                     with quiet():
                         result = super().export(*args, **kwargs)
-                    writer._has_failed |= result is not LogRecordExportResult.SUCCESS
+                    writer._has_failed |= result.name != "SUCCESS"  # its enumeration has another name in newer versions
                     return result
 
             provider = LoggerProvider(Resource.create({"service.name": role}), shutdown_on_exit=False)

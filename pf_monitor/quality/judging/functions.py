@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 from pf_monitor.quality.judging.prompts import PromptError
@@ -57,12 +57,9 @@ def _load(place: str) -> tuple[Callable[..., Any], str]:
     module_name, _, name = place.rpartition(":")
     try:
         if module_name.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(module_name).stem, module_name)
-            if spec is None or spec.loader is None:
-                raise ImportError(module_name)
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
             source = Path(module_name).read_text(encoding="utf-8")
+            module = ModuleType(Path(module_name).stem)
+            exec(compile(source, module_name, "exec"), module.__dict__)  # noqa: S102 - the user's own file, to be run
         else:
             module = importlib.import_module(module_name)
             source = inspect.getsource(module)

