@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,6 +38,10 @@ DEFAULT_ACCEPTABLE_SCORE: Final = 3.0
 """The score from which an answer passes, as in Azure's monitor."""
 
 DEFAULT_SAMPLING_RATE: Final = 0.1
+
+
+_ASSET: Final = re.compile(r"[\w.-]{2,}:[\w.-]+")
+"""`NAME:VERSION`; of one letter before the colon it is the drive of a Windows path."""
 
 
 class Frequency(StrEnum):
@@ -239,8 +244,8 @@ class ProductionData:
 
     @property
     def is_asset(self) -> bool:
-        """Whether it can only be read in Azure ML."""
-        return self.path.startswith("azureml:")
+        """Whether it names a data asset, which only Azure ML can read."""
+        return self.path.startswith("azureml:") or _ASSET.fullmatch(self.path) is not None
 
 
 @dataclass(frozen=True, slots=True)
