@@ -129,7 +129,7 @@ class _Run:
         if self._monitor.quality_signals and not judge.knows_price() and self._has_price_limit():
             raise JudgeError(
                 f"The price of {self._monitor.judge.model} is not on the price list, so that a budget in US dollars "
-                "cannot be kept: set the judge's input_usd_per_million and output_usd_per_million"
+                "cannot be kept: set pf_monitor.judge.input_usd_per_million and .output_usd_per_million"
             )
         try:
             await self._work(judge, bench)
@@ -318,8 +318,8 @@ class _Run:
             self._notes.append(f"There is nothing to compare with: the {which} window has too few runs.")
         else:
             self._notes.append(
-                f"A difference counts where it would come by chance in fewer than {FALSE_ALARMS_A_MONTH:.0%} of months, "
-                f"at {looks} runs a month, and is large enough to notice (|delta| of at least {NOTICEABLE})."
+                f"A difference counts where chance would bring it in fewer than {FALSE_ALARMS_A_MONTH:.0%} of months, at "
+                f"{looks} runs a month, and where it is large enough to notice (|delta| of at least {NOTICEABLE})."
             )
 
     def _baseline_window(self, window: Window) -> Window | None:

@@ -49,7 +49,7 @@ def position(trace_id: str, seed: int = 0) -> float:
         seed: Another seed gives another order.
     """
     digest = blake2b(trace_id.encode(), digest_size=_BITS // 8, key=str(seed).encode()).digest()
-    return int.from_bytes(digest, "big") / 2**_BITS
+    return float(int.from_bytes(digest, "big") / 2**_BITS)
 
 
 def draw(

@@ -92,7 +92,7 @@ class JudgeServer:
 
             address = self._resources.enter_context(serve_in_thread()).base_url
         elif not self._judge.model:
-            raise JudgeError("The judge has no model: set properties.pf_monitor.judge.model in the monitor's file")
+            raise JudgeError("The judge has no model: set pf_monitor.judge.model under the monitor's properties")
         limits = httpx.Limits(max_connections=self._judge.concurrency, max_keepalive_connections=None)
         self._url = self._path(address)
         self._client = await self._resources.enter_async_context(
@@ -211,7 +211,7 @@ class JudgeServer:
         if self._is_azure:
             address = self._judge.base_url or os.environ.get("AZURE_OPENAI_ENDPOINT")
             if not address:
-                raise JudgeError("The judge has no endpoint: set its base_url, or AZURE_OPENAI_ENDPOINT")
+                raise JudgeError("The judge has no endpoint: set pf_monitor.judge.base_url under the monitor's properties, or AZURE_OPENAI_ENDPOINT")
             return address.rstrip("/")
         return (self._judge.base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI).rstrip("/")
 
