@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,14 +18,19 @@ def default_directory() -> Path:
 
 
 @contextmanager
-def needs_local_extra() -> Iterator[None]:
-    """Say what to install when a package that the local Application Insights needs is missing."""
+def needs_extra(extra: str) -> Iterator[None]:
+    """Say what to install when a package that an extra of ours brings is missing."""
     try:
         yield
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("pf_monitor"):
             raise
-        fail(f"'{error.name}' is not installed: pip install 'pf-monitor[local]'")
+        fail(f"'{error.name}' is not installed: pip install 'pf-monitor[{extra}]'")
+
+
+def needs_local_extra() -> AbstractContextManager[None]:
+    """Say what to install when a package that the local Application Insights needs is missing."""
+    return needs_extra("local")
 
 
 def fail(message: str) -> NoReturn:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from pf_monitor.quality.monitor import CronTrigger, Frequency, RecurrenceTrigger, Trigger, WeekDay
@@ -59,7 +60,13 @@ def _next_cron(trigger: CronTrigger, after: datetime) -> datetime | None:
 def _next_recurrence(trigger: RecurrenceTrigger, after: datetime, origin: datetime) -> datetime | None:
     from dateutil.rrule import DAILY, HOURLY, MINUTELY, MONTHLY, WEEKLY, rrule
 
-    units = dict(zip(Frequency, (MINUTELY, HOURLY, DAILY, WEEKLY, MONTHLY), strict=True))
+    units: Mapping[Frequency, Literal[1, 2, 3, 4, 5]] = {
+        Frequency.MINUTE: MINUTELY,
+        Frequency.HOUR: HOURLY,
+        Frequency.DAY: DAILY,
+        Frequency.WEEK: WEEKLY,
+        Frequency.MONTH: MONTHLY,
+    }
     by_clock = bool(trigger.hours or trigger.minutes) or trigger.frequency not in (Frequency.MINUTE, Frequency.HOUR)
     zone = ZoneInfo(trigger.time_zone if by_clock else "UTC")  # every hour is every hour, whatever the clocks do
     seen = _local(after, zone)
@@ -81,6 +88,8 @@ def _next_recurrence(trigger: RecurrenceTrigger, after: datetime, origin: dateti
 
 
 _WEEK_DAYS: Final = list(WeekDay)
+
+
 def _near(start: datetime, seen: datetime, trigger: RecurrenceTrigger) -> datetime:
     """Return a start as many whole intervals later as there are up to now, so that none of them is gone through."""
     unit = _FIXED.get(trigger.frequency)
