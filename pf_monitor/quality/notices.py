@@ -66,16 +66,16 @@ def _of_metric(monitor: Monitor, report: RunReport, metric: MetricReport) -> Ite
     title = f"{report.monitor}: {metric.metric} {'fails' if failed else 'is inconclusive'}, pass rate {rate}"
     lines = [
         f"Pass rate {rate}; at least {_percent(metric.pass_rate_threshold)} is wanted.",
-        f"{metric.judged} of {metric.sampled} sampled rows judged, {metric.violations} below {metric.acceptable_score:g}, "
-        f"{metric.unscorable} unscorable, {metric.failed} failed, {metric.unjudged} left unjudged; the window has "
-        f"{metric.rows}.",
+        f"{metric.judged} of {metric.sampled} sampled rows judged, {metric.violations} of them below "
+        f"{metric.acceptable_score:g}; {metric.unscorable} unscorable, {metric.failed} failed, {metric.unjudged} left "
+        f"unjudged. The window has {metric.rows} rows.",
         f"Judged by {metric.evaluator}.",
     ]
     if metric.average_score is not None:
         lines.append(f"Average score {metric.average_score:.2f}.")
     lines += [
-        f"\n{number}. score {one.score:g}, operation {one.operation_id}\nQuestion: {one.question}\nAnswer: {one.answer}\n"
-        f"Judge: {one.explanation}"
+        f"\n{number}. score {one.score:g}, operation {one.operation_id}\nQuestion: {one.question}\n"
+        f"Answer: {one.answer}\nJudge: {one.explanation}"
         for number, one in enumerate(metric.worst, 1)
     ]
     yield Notice(title, "\n".join(lines), is_failure=failed)

@@ -318,8 +318,8 @@ class _Run:
             self._notes.append(f"There is nothing to compare with: the {which} window has too few runs.")
         else:
             self._notes.append(
-                f"A difference counts where chance would bring it in fewer than {FALSE_ALARMS_A_MONTH:.0%} of months, at "
-                f"{looks} runs a month, and where it is large enough to notice (|delta| of at least {NOTICEABLE})."
+                f"A difference counts where chance would bring it in fewer than {FALSE_ALARMS_A_MONTH:.0%} of months, "
+                f"at {looks} runs a month, and where it is large enough to notice (|delta| of at least {NOTICEABLE})."
             )
 
     def _baseline_window(self, window: Window) -> Window | None:

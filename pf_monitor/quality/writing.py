@@ -87,6 +87,7 @@ class Writer:
         meter = provider.get_meter(names.QUALITY_METRIC_NAMESPACE)
         for name, value in values.items():
             meter.create_gauge(name).set(value, {"monitor": self._monitor})
+        provider.force_flush(_FLUSH_MS)
         provider.shutdown()
         return bool(results) and all(result is MetricExportResult.SUCCESS for result in results)
 

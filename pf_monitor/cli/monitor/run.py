@@ -81,9 +81,7 @@ def exit_code(report: RunReport) -> int:
     return {Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 3, Verdict.NO_DATA: 3}.get(report.verdict, 0)
 
 
-def run_and_keep(
-    monitor: Monitor, url: str | None, target: Target | None, directory: Path, talk: Console
-) -> RunReport:
+def run_and_keep(monitor: Monitor, url: str | None, target: Target | None, directory: Path, talk: Console) -> RunReport:
     """Run a monitor, keep its report, and tell whom it is to be told.
 
     Args:
@@ -184,7 +182,9 @@ def _tell(monitor: Monitor, report: RunReport, directory: Path) -> None:
         return
     if not path.is_file():
         if monitor.alerts.emails or monitor.alerts.receivers:
-            typer.echo(f"Nobody is told: there are no receivers in {path}. Name them with: pf-monitor alerts new", err=True)
+            typer.echo(
+                f"Nobody is told: there are no receivers in {path}. Name them with: pf-monitor alerts new", err=True
+            )
         return
     receivers = read_rules(path).receivers
     wanted = monitor.alerts.receivers or tuple(receivers)
@@ -193,9 +193,10 @@ def _tell(monitor: Monitor, report: RunReport, directory: Path) -> None:
 
     for name in wanted:
         for notice in found:
+            if name not in receivers:
+                typer.echo(f"{name} was not told: there is no receiver of this name in {path}", err=True)
+                break
             try:
-                if name not in receivers:
-                    raise NotificationError(f"there is no receiver of this name in {path}")
                 severity = Severity.ERROR if notice.is_failure else Severity.WARNING
                 send(receivers[name], notice.title, notice.body, severity)
             except NotificationError as error:

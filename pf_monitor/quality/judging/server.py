@@ -211,7 +211,10 @@ class JudgeServer:
         if self._is_azure:
             address = self._judge.base_url or os.environ.get("AZURE_OPENAI_ENDPOINT")
             if not address:
-                raise JudgeError("The judge has no endpoint: set pf_monitor.judge.base_url under the monitor's properties, or AZURE_OPENAI_ENDPOINT")
+                raise JudgeError(
+                    "The judge has no endpoint: set pf_monitor.judge.base_url under the monitor's properties, or "
+                    "AZURE_OPENAI_ENDPOINT"
+                )
             return address.rstrip("/")
         return (self._judge.base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI).rstrip("/")
 
