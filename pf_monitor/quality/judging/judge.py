@@ -201,7 +201,7 @@ class Bench:
             session.gave_up = str(error)
         except UnansweredError as error:
             self._silent += 1
-            if self._silent >= max(_FEWEST_SILENT, self._concurrency):
+            if self._silent >= max(_FEWEST_SILENT, self._concurrency) and session.gave_up is None:
                 session.gave_up = f"The judge has not answered about {self._silent} rows running: {error}."
             return Judgement(State.UNANSWERED, reason=str(error))
         except RejectedError as error:
