@@ -59,8 +59,8 @@ def test_validate_says_everything_with_its_line(pf_monitor, tmp_path):
         " */STEP",
         'bad.yaml:19: warning: create_monitor.compute.runtime_version: "3.3" is refused by Azure ML: write "3.4" or'
         ' "3.5". A local run needs none, and pf-monitor monitor submit corrects it',
-        "bad.yaml:56: create_monitor.monitoring_signals.quality.sampling_rate: 70 is not a sampling rate: above 0 and up"
-        " to 1, which is all rows. For 70 % write 0.7",
+        "bad.yaml:56: create_monitor.monitoring_signals.quality.sampling_rate: 70 is not a sampling rate: above 0 and"
+        " up to 1, which is all rows. For 70 % write 0.7",
     ]
     assert found.stdout == "bad.yaml: 2 errors, 1 warning\n"
 
@@ -78,16 +78,16 @@ def test_validate_as_json(pf_monitor, tmp_path):
 
 def test_history_shows_what_runs_left(pf_monitor, tmp_path):
     report.write(REPORT, tmp_path / "data")
-    shown = [line.rstrip() for line in pf_monitor("history").stdout.splitlines() if line.strip(" ─")]
+    shown = [" ".join(line.split()) for line in pf_monitor("history").stdout.splitlines() if line.strip(" ─")]
     assert shown == [
-        "answers  2026-11-21 10:00 UTC  INCONCLUSIVE",
-        "window 2026-11-14 10:00 UTC to 2026-11-21 10:00 UTC, run r1, complete, judged by gpt-4o: 93 calls,"
-        " 159,300 tokens, $0.4700",
-        "Metric       Pass rate  95 % interval Threshold Average    Judged Verdict",
-        "groundedness     75.6% 65.7% to 83.3%     70.0%    3.90 90 of 100 inconclusive, 210 more rows settle it",
-        "Tokens  Runs  Prompt Completion   Total     Limit Verdict",
-        "tokens 1,000 812,000     64,000 876,000 1,000,000 pass",
-        "  7 rows have no context.",
+        "answers 2026-11-21 10:00 UTC INCONCLUSIVE",
+        "window 2026-11-14 10:00 UTC to 2026-11-21 10:00 UTC, run r1, complete, judged by gpt-4o: 93 calls, 159,300",
+        "tokens, $0.4700",
+        "Metric Pass rate 95 % interval Threshold Average Judged Verdict",
+        "groundedness 75.6% 65.7% to 83.3% 70.0% 3.90 90 of 100 inconclusive, 210 more rows settle it",
+        "Tokens Runs Prompt Completion Total Limit Verdict",
+        "tokens 1,000 812,000 64,000 876,000 1,000,000 pass",
+        "7 rows have no context.",
     ]
     assert json.loads(pf_monitor("history", "answers", "--json").stdout) == [json.loads(json.dumps(REPORT.to_json()))]
 

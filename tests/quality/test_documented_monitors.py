@@ -1,4 +1,4 @@
-"""The monitors that Microsoft's documentation shows for prompt flow, as YAML and as objects, are read as they are meant."""
+"""The monitors that Microsoft's documentation shows for prompt flow, as YAML and as objects, are read as meant."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def test_what_azure_would_do_otherwise_is_said_with_its_line():
         'FILE:10: warning: create_monitor.compute.runtime_version: "3.3" is refused by Azure ML: write "3.4" or "3.5".'
         " A local run needs none, and pf-monitor monitor submit corrects it",
         f"FILE:15: warning: {signals}.gsq-signal: has no alert_enabled: true, and nobody is told when it fails",
-        f"FILE:43: warning: {signals}.token-usage-signal: has no sampling_rate: Azure ML would count a tenth of the runs"
-        " and call it the total; a local run counts all. Write sampling_rate: 1.0",
+        f"FILE:43: warning: {signals}.token-usage-signal: has no sampling_rate: Azure ML would count a tenth of the"
+        " runs and call it the total; a local run counts all. Write sampling_rate: 1.0",
         f"FILE:43: warning: {signals}.token-usage-signal: has no alert_enabled: true, and nobody is told when it fails",
     ]
 

@@ -82,7 +82,7 @@ def test_every_few_hours_is_every_few_hours_whatever_the_clocks_do():
         ),
         (
             RecurrenceTrigger(Frequency.DAY, 2, start=datetime(2020, 1, 1, 8, 30, tzinfo=UTC)),
-            ["Sun 11-22 08:30 +0000", "Tue 11-24 08:30 +0000", "Thu 11-26 08:30 +0000"],
+            ["Mon 11-23 08:30 +0000", "Wed 11-25 08:30 +0000", "Fri 11-27 08:30 +0000"],
         ),
         (
             RecurrenceTrigger(Frequency.MINUTE, 90, start=datetime(2020, 1, 1, tzinfo=UTC)),

@@ -106,17 +106,19 @@ def test_what_azure_refuses_without_a_word_is_explained(before, after, message, 
         azure_ml.prepare(tmp_path / "answers.yaml").payload()
 
 
+NO_EMAILS = "  # alert_notification:\n  #   emails: [team@example.com]"
+
 WARNED = [
     ('runtime_version: "3.4"', 'runtime_version: "3.3"', 'create_monitor.compute.runtime_version: "3.3" is refused by'
      ' Azure ML: write "3.4" or "3.5". A local run needs none, and pf-monitor monitor submit corrects it'),
     ("      sampling_rate: 1.0 ", "      #", f"{TOKENS}: has no sampling_rate: Azure ML would count a tenth"),
     (CRON, 'expression: "0 5 1 * *"', "trigger.expression: Azure ML ignores the days and the months of a cron"
      " expression"),
-    ("    ml_task: QuestionAnswering\n", "    model_id: azureml:m:1\n", "create_monitor.monitoring_target.ml_task: should be"
-     " QuestionAnswering: Azure ML takes a monitor without it for one of a classification"),
+    ("    ml_task: QuestionAnswering\n", "    model_id: azureml:m:1\n", "create_monitor.monitoring_target.ml_task: should"
+     " be QuestionAnswering: Azure ML takes a monitor without it for one of a classification"),
     ("type: generation_safety_quality\n", "type: data_drift\n", f'{QUALITY}.type: "data_drift" is left out: pf-monitor'
      " runs generation_safety_quality and generation_token_statistics"),
-    ("  # alert_notification:\n  #   emails: [team@example.com]", "  alert_notification: {emails: [a@example.com]}", None),
+    (NO_EMAILS, "  alert_notification: {emails: [a@example.com]}", None),
 ]  # fmt: skip
 
 
@@ -130,9 +132,8 @@ def test_what_is_worth_knowing_is_a_warning(before, after, message, said, tmp_pa
 
 
 def test_alerts_that_reach_nobody_are_said(tmp_path):
-    emails = "  # alert_notification:\n  #   emails: [team@example.com]"
     text = GOOD.replace("alert_enabled: true", "alert_enabled: false").replace(
-        emails, "  alert_notification: {emails: [team@example.com]}"
+        NO_EMAILS, "  alert_notification: {emails: [team@example.com]}"
     )
     (tmp_path / "answers.yaml").write_text(text)
     assert [(problem.key, problem.message) for problem in read(tmp_path / "answers.yaml").warnings] == [
@@ -162,8 +163,8 @@ def test_all_problems_are_found_in_one_pass(tmp_path):
         ("- a\n- b\n", "a list stands where a mapping is expected, with keys such as name and create_monitor"),
         ("a: [1\n", "it is not YAML: expected ',' or ']', but got '<stream end>'"),
         ("name: a\nname: b\n", "name is there twice; Azure ML would silently take the last. Keep one"),
-        ("a: &a [1, 1]\n" + "".join(f"b{n}: &b{n} [*{'a' if n == 0 else f'b{n - 1}'}, *{'a' if n == 0 else f'b{n - 1}'}]\n"
-         for n in range(20)), "it has more than 20,000 values, or is too deep"),
+        ("b0: &b0 [1, 1]\n" + "".join(f"b{n}: &b{n} [*b{n - 1}, *b{n - 1}]\n" for n in range(1, 20)), "it has more than"
+         " 20,000 values, or is too deep"),
     ],
     ids=["empty", "list", "not YAML", "twice", "aliases of aliases"],
 )  # fmt: skip
