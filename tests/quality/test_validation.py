@@ -114,8 +114,8 @@ WARNED = [
     ("      sampling_rate: 1.0 ", "      #", f"{TOKENS}: has no sampling_rate: Azure ML would count a tenth"),
     (CRON, 'expression: "0 5 1 * *"', "trigger.expression: Azure ML ignores the days and the months of a cron"
      " expression"),
-    ("    ml_task: QuestionAnswering\n", "    model_id: azureml:m:1\n", "create_monitor.monitoring_target.ml_task: should"
-     " be QuestionAnswering: Azure ML takes a monitor without it for one of a classification"),
+    ("    ml_task: QuestionAnswering\n", "    model_id: azureml:m:1\n", "create_monitor.monitoring_target.ml_task:"
+     " should be QuestionAnswering: Azure ML takes a monitor without it for one of a classification"),
     ("type: generation_safety_quality\n", "type: data_drift\n", f'{QUALITY}.type: "data_drift" is left out: pf-monitor'
      " runs generation_safety_quality and generation_token_statistics"),
     (NO_EMAILS, "  alert_notification: {emails: [a@example.com]}", None),
