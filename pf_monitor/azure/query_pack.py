@@ -65,5 +65,5 @@ def _query(name: str, place: Place) -> Json:
 
 def _description(name: str) -> str:
     """What the comment at a query's top says of it."""
-    lines = takewhile(lambda line: line.startswith("//"), queries.source(name).splitlines())
+    lines = takewhile(lambda line: line.startswith("//"), queries.own_text(name).splitlines())
     return " ".join(line.lstrip("/ ") for line in lines)

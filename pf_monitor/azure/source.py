@@ -191,14 +191,16 @@ def _table(result: LogsQueryResult) -> Table:
     columns = tuple(
         Column(name, cast("AzureType", kind)) for name, kind in zip(found.columns, found.columns_types, strict=True)
     )
-    rows = [[_value(value) for value in row] for row in found.rows]
+    rows = [[_value(value, column) for value, column in zip(row, columns, strict=True)] for row in found.rows]
     return Table(columns, rows, (result.visualization or {}).get("visualization"))
 
 
-def _value(value: object) -> Value:
+def _value(value: object, column: Column) -> Value:
     """A cell as every source of ours gives it."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if value == "None" and column.type in {"timespan", "guid"}:
+        return None  # the client makes text of these, also of nothing
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return str(value)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from pf_monitor import queries
 from pf_monitor.cli._azure import ResourceId, Workspace, read_target
 from pf_monitor.cli._local import fail
 from pf_monitor.cli._since import read_since
 from pf_monitor.cli._source import open_source
 from pf_monitor.local import PORT
+from pf_monitor.queries import Expression, Parameter
 from pf_monitor.table import QueryError
 
 if TYPE_CHECKING:
@@ -21,8 +25,12 @@ if TYPE_CHECKING:
 
 
 def query(
-    kql: Annotated[str, typer.Argument(metavar="KQL", help="The query; - reads it from standard input.")],
+    kql: Annotated[str | None, typer.Argument(metavar="KQL", help="The query; - reads it from standard input.")] = None,
     *,
+    show: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Print one of the queries of the views, whole, to paste anywhere."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array of records.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
     since: Annotated[str | None, typer.Option(help="Only telemetry of this long: 30m, 12h, 1d, 2w.")] = None,
@@ -41,11 +49,16 @@ def query(
 
     `pf-monitor query --since 1h --json 'dependencies | summarize count() by name'`
 
-    `pf-monitor query --csv - < by_model.kql`
+    `pf-monitor query --show by_model | pf-monitor query --csv -`
     """
+    if (kql is None) == (show is None):
+        fail("Give a query, or --show NAME")
+    if show is not None:
+        typer.echo(_whole(show, since or "1d"))
+        return
     if as_json and as_csv:
         fail("Choose one of --json and --csv")
-    text = sys.stdin.read() if kql == "-" else kql
+    text = sys.stdin.read() if kql == "-" else str(kql)
     with open_source(url, read_target(resource_id, workspace)) as source:
         try:
             table = source.query(text, read_since(since) if since else None)
@@ -59,6 +72,30 @@ def query(
         writer.writerows(table.rows)
     else:
         _print(table)
+
+
+_EXAMPLES: Final[Mapping[str, Parameter]] = {
+    "until": Expression("now()"),
+    "operation": "OPERATION_ID",
+    "step": timedelta(minutes=30),
+    "words": "",
+    "sorted_by": "time",
+    "descending": True,
+    "upto": 50,
+    "size": 50,
+}
+"""What stands for the parameters of a query that is shown; whoever pastes it may change them."""
+
+
+def _whole(name: str, since: str) -> str:
+    """A query of the views with all that stands in front of it, for the time up to now."""
+    read_since(since)
+    if name not in queries.names():
+        fail(f"There is no query {name!r}. There are: {', '.join(queries.names())}")
+    examples = {**_EXAMPLES, "since": Expression(f"ago({since.strip()})")}
+    if since.strip().endswith("w"):  # KQL has no weeks
+        examples["since"] = Expression(f"ago({7 * int(since.strip()[:-1])}d)")
+    return queries.load(name, **{key: examples[key] for key in queries.parameters(name)}).rstrip()
 
 
 def _pointed_out(kql: str, error: QueryError) -> str:

@@ -6,6 +6,7 @@ metrics); the query API is that of https://learn.microsoft.com/rest/api/applicat
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -18,9 +19,10 @@ from starlette.routing import BaseRoute
 from pf_monitor.insights import body as body_module
 from pf_monitor.insights.body import MAX_BODY_BYTES, BodyEncodingError, BodyTooLargeError
 from pf_monitor.insights.guard import LoopbackOnly
-from pf_monitor.insights.ingestion import Outcome, ingest
-from pf_monitor.insights.store import Store, StoreError
+from pf_monitor.insights.ingestion import Outcome, submit
+from pf_monitor.insights.store import Store
 from pf_monitor.insights.timespan import parse_timespan
+from pf_monitor.insights.writer import StoreError
 from pf_monitor.local import PORT, connection_string
 from pf_monitor.table import QueryError, Table
 
@@ -36,6 +38,8 @@ def create_app(store: Store, pages: Sequence[BaseRoute] = ()) -> FastAPI:
     """
     app = FastAPI(title="pf-monitor", openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(LoopbackOnly)
+    # Parsing is Python: two at once would take turns, and keep the writer waiting for its own.
+    parsing = asyncio.Semaphore(1)
 
     # The Python exporter joins an endpoint that ends in a slash, as Azure writes them, to two slashes.
     @app.post("//v2/track", include_in_schema=False)
@@ -54,7 +58,10 @@ def create_app(store: Store, pages: Sequence[BaseRoute] = ()) -> FastAPI:
             return _track_response(413, Outcome.refusal(413, f"The body is larger than {MAX_BODY_BYTES} bytes"))
         except BodyEncodingError as error:
             return _track_response(400, Outcome.refusal(400, str(error)))
-        outcome = await run_in_threadpool(ingest, store, body)
+        async with parsing:
+            submission = await run_in_threadpool(submit, store, body)
+        await asyncio.wait([asyncio.wrap_future(submission.stored)])
+        outcome = submission.outcome()
         return _track_response(outcome.status, outcome)
 
     @app.post("/v1/apps/{app_id}/query")

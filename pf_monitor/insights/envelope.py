@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import re
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -23,7 +22,7 @@ Json = Any
 
 
 class Row(NamedTuple):
-    """A row for a table; a column that is absent stays empty."""
+    """A row for a table; a column that is absent stays empty, but for `itemId`, which the store makes."""
 
     table: str
     values: dict[str, object]
@@ -52,7 +51,6 @@ def to_row(envelope: Json) -> Row:
     values = read(base)
     values["timestamp"] = _timestamp(item.get("time"))
     values["itemType"] = item_type
-    values["itemId"] = str(uuid.uuid4())
     values["itemCount"] = _item_count(item.get("sampleRate"))
     values["iKey"] = _text(item.get("iKey"), "Envelope.iKey")
     values["customDimensions"] = _properties(base.get("properties"))
@@ -255,16 +253,19 @@ def _context(tags: Json) -> dict[str, object]:
     if tags is None:
         return {}
     present = _object(tags, "Envelope.tags")
-    return {column: _text(present[tag], tag) for tag, column in _TAGS.items() if tag in present}
+    return {_TAGS[tag]: _text(present[tag], tag) for tag in present.keys() & _TAGS.keys()}
 
 
 def _properties(properties: Json) -> dict[str, object]:
     """The custom dimensions: scalars as they come, anything deeper as JSON text, as Azure has them; null is absent."""
     if properties is None:
         return {}
+    present = _object(properties, "properties")
+    if set(map(type, present.values())) == {str}:  # as exporters send them
+        return present
     return {
         key: orjson.dumps(value).decode() if isinstance(value, dict | list) else value
-        for key, value in _object(properties, "properties").items()
+        for key, value in present.items()
         if value is not None
     }
 

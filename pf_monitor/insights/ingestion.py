@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import NamedTuple, Self
 
 from pf_monitor.insights.body import Unreadable, parse_items
 from pf_monitor.insights.envelope import EnvelopeError, Row, to_row
-from pf_monitor.insights.store import Store, StoreError
+from pf_monitor.insights.store import Store
+from pf_monitor.insights.writer import StoreError
 
 
 class Refusal(NamedTuple):
@@ -42,14 +45,39 @@ class Outcome(NamedTuple):
         return {"itemsReceived": self.received, "itemsAccepted": accepted, "errors": errors}
 
 
+class Submission(NamedTuple):
+    """A request's items on their way to the disk."""
+
+    received: int
+    positions: list[int]
+    """Where in the body the rows stood that are being stored."""
+    refusals: list[Refusal]
+    stored: Future[Mapping[int, str]]
+
+    def outcome(self) -> Outcome:
+        """Wait until the rows are durable and can be queried, or refused, and say what became of all."""
+        refusals = list(self.refusals)
+        try:
+            refused = self.stored.result()
+        except StoreError as error:
+            # 503 makes senders keep the items and try again.
+            refusals.extend(Refusal(position, 503, str(error)) for position in self.positions)
+        else:
+            refusals.extend(Refusal(self.positions[row], 400, reason) for row, reason in refused.items())
+        return Outcome(self.received, sorted(refusals))
+
+
 def ingest(store: Store, body: bytes) -> Outcome:
     """Store the items of a request's body; when it returns, the accepted ones are durable and can be queried."""
+    return submit(store, body).outcome()
+
+
+def submit(store: Store, body: bytes) -> Submission:
+    """Like `ingest`, without waiting for the disk."""
     items = parse_items(body)
-    if not items:
-        return Outcome.refusal(400, "The body holds no telemetry items")
     rows: list[Row] = []
     positions: list[int] = []
-    refusals: list[Refusal] = []
+    refusals: list[Refusal] = [] if items else [Refusal(0, 400, "The body holds no telemetry items")]
     for position, item in enumerate(items):
         if isinstance(item, Unreadable):
             refusals.append(Refusal(position, 400, item.reason))
@@ -59,11 +87,17 @@ def ingest(store: Store, body: bytes) -> Outcome:
             positions.append(position)
         except EnvelopeError as error:
             refusals.append(Refusal(position, 400, str(error)))
-    try:
-        refused = store.append(rows) if rows else {}
-    except StoreError as error:
-        # 503 makes senders keep the items and try again.
-        refusals.extend(Refusal(position, 503, str(error)) for position in positions)
-    else:
-        refusals.extend(Refusal(positions[row], 400, reason) for row, reason in refused.items())
-    return Outcome(len(items), sorted(refusals))
+    return Submission(len(items), positions, refusals, _stored(store, rows))
+
+
+def _stored(store: Store, rows: Sequence[Row]) -> Future[Mapping[int, str]]:
+    if rows:
+        try:
+            return store.submit(rows)
+        except StoreError as error:
+            failed: Future[Mapping[int, str]] = Future()
+            failed.set_exception(error)
+            return failed
+    nothing: Future[Mapping[int, str]] = Future()
+    nothing.set_result({})
+    return nothing

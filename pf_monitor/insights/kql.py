@@ -21,15 +21,14 @@ from typing import Final, NamedTuple
 import duckdb
 from duckdb_kql import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedError, SourceSpan, ir
 from duckdb_kql.lower import lower
-from duckdb_kql.translate import to_sql
+from duckdb_kql.translate import render_expr, to_sql
 
+from pf_monitor.insights.layout import OPERATION_HASH, operation_hash
+from pf_monitor.insights.operations import operation_asked_for
 from pf_monitor.insights.properties import Property, find_properties, read_properties, walk
-from pf_monitor.insights.schema import DIMENSIONS, TABLES
+from pf_monitor.insights.schema import DIMENSIONS, TABLES, stored
 from pf_monitor.insights.timespan import Timespan
 from pf_monitor.table import QueryError
-
-SCHEMA: Final = "items"
-"""The schema of the tables in the database, which no query can name."""
 
 MAX_QUERY_LENGTH: Final = 100_000
 """Characters. Azure takes more, but the parser here is Python."""
@@ -61,24 +60,48 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
     try:
         query = lower(_with_counts(kql))
         tables = _tables(query, kql)
+        operation = operation_asked_for(query)
         _mend_aggregates(query)
         properties = find_properties(query) if by_property else None
-        hidden = [] if properties is None else [one.column for one in properties]
+        hidden = [] if properties is None else [name for one in properties for name in one.columns]
         names = {table: [*(column.name for column in columns), *hidden] for table, columns in TABLES.items()}
         body = _LET.sub(r"\1 AS NOT MATERIALIZED (", str(to_sql(query, names)))
     except KqlError as error:
         raise _explain(error, kql) from error
     except RecursionError:
         raise QueryError("The query is nested too deeply") from None
+    body = _plainer(body, query)
     if properties is not None:
         body = read_properties(body, properties)
-    sources = [f'"{table}" AS NOT MATERIALIZED ({_source(table, timespan, properties)})' for table in tables]
+    sources = [f'"{table}" AS NOT MATERIALIZED ({_source(table, timespan, properties, operation)})' for table in tables]
     return Sql(_with(sources, body), reads_properties=properties is not None)
 
 
 _LET = re.compile(r'("_l\d+_\w+") AS \(')
 """How the translator begins a `let` that is a table. It is a name for what it says, as in Azure: a filter behind it
 reaches the table, and columns that nobody reads are not made. DuckDB would make it whole where it is named twice."""
+
+
+_BIN = re.compile(r"""to_timestamp\(floor\(epoch\("timestamp"\) / epoch\((INTERVAL '\d+[dhms]')\)\) \* epoch\(\1\)\)"""
+                  " AT TIME ZONE 'UTC'")  # fmt: skip
+
+
+def _plainer(sql: str, query: ir.Query) -> str:
+    """Say in fewer words what the translator writes for times, which stand in every query of a page.
+
+    A datetime that is written out need not be parsed in each of Kusto's formats. A bin of `timestamp` needs neither
+    floating point nor time zones, which take DuckDB ten times as long.
+    """
+    for node in walk(query):
+        if isinstance(node, ir.Literal) and node.kind == "datetime" and _ISO_TIME.fullmatch(str(node.value)):
+            sql = sql.replace(render_expr(node), f"TIMESTAMP '{node.value}'")
+    return _BIN.sub(r"""time_bucket(\1, "timestamp", TIMESTAMP '1970-01-01')""", sql)
+
+
+_ISO_TIME = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z"
+)
+"""A time that exists in every month."""
 
 
 def _with(parts: Sequence[str], body: str) -> str:
@@ -89,17 +112,22 @@ def _with(parts: Sequence[str], body: str) -> str:
     return f"{prefix}, {body.removeprefix('WITH ')}" if body.startswith("WITH ") else f"{prefix} {body}"
 
 
-def _source(table: str, timespan: Timespan | None, properties: Sequence[Property] | None) -> str:
+def _source(table: str, timespan: Timespan | None, properties: Sequence[Property] | None, operation: str | None) -> str:
     """What a query sees of a table."""
-    if properties is None:
-        columns = f"* REPLACE ({DIMENSIONS}::JSON AS {DIMENSIONS})"
-    else:
-        columns = ", ".join(("*", *(one.selected for one in properties)))
-    where = ""
+    own = (
+        f"{DIMENSIONS}::JSON AS {DIMENSIONS}" if properties is None and one.name == DIMENSIONS else f'"{one.name}"'
+        for one in TABLES[table]
+    )
+    columns = ", ".join((*own, *(selected for one in properties or () for selected in one.selected)))
+    conditions = []
+    if operation is not None:
+        literal = "'{}'".format(operation.replace("'", "''"))
+        conditions.append(f'"{OPERATION_HASH}" = {operation_hash(literal)}')
     if timespan is not None:
-        start, end = (moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ") for moment in timespan)
-        where = f" WHERE timestamp >= TIMESTAMP '{start}' AND timestamp < TIMESTAMP '{end}'"
-    return f"SELECT {columns} FROM {SCHEMA}.{table}{where}"  # noqa: S608 - of names known here, and of times
+        start, end = (moment.astimezone(UTC).isoformat().replace("+00:00", "Z") for moment in timespan)
+        conditions.append(f"timestamp >= TIMESTAMP '{start}' AND timestamp < TIMESTAMP '{end}'")
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {columns} FROM {stored(table)}{where}"  # noqa: S608 - of names known here, and of times
 
 
 def visualization(kql: str) -> str | None:

@@ -13,16 +13,14 @@ Where a query uses the column in any way not understood here, it is answered fro
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from duckdb_kql import ir
 from duckdb_kql.translate import render_expr
 
-from pf_monitor.insights.schema import DIMENSIONS
-
-HIDDEN_PREFIX: Final = "\x1f"
-"""How a hidden column's name begins; results leave out what does. No query can spell it unnoticed."""
+from pf_monitor.insights.keys import KEYS, Key, KeyType, number_sql
+from pf_monitor.insights.schema import DIMENSIONS, HIDDEN_PREFIX
 
 
 class Property(NamedTuple):
@@ -34,10 +32,21 @@ class Property(NamedTuple):
     path: ir.PathAccess
 
     @property
-    def selected(self) -> str:
-        """What adds the hidden column to a table."""
+    def key(self) -> Key | None:
+        """The key, if it has a typed column in the tables."""
+        return KEYS.get(self.name)
+
+    @property
+    def columns(self) -> list[str]:
+        """The hidden columns that a query's tables have for it."""
+        return [self.column] if self.key is None else [self.column, self.key.column]
+
+    @property
+    def selected(self) -> list[str]:
+        """What gives a table those columns."""
         name = self.name.replace("'", "''")
-        return f"variant_extract({DIMENSIONS}, '{name}') AS \"{self.column}\""
+        variant = f"variant_extract({DIMENSIONS}, '{name}') AS \"{self.column}\""
+        return [variant] if self.key is None else [variant, f'"{self.key.column}"']
 
 
 def find_properties(query: ir.Query) -> list[Property] | None:
@@ -69,7 +78,7 @@ def find_properties(query: ir.Query) -> list[Property] | None:
     properties = [
         Property(name, f"{HIDDEN_PREFIX}{number}_", path) for number, (name, path) in enumerate(paths.items())
     ]
-    hidden = tuple(ir.NamedExpr(ir.ColumnRef(one.column), one.column) for one in properties)
+    hidden = tuple(ir.NamedExpr(ir.ColumnRef(name), name) for one in properties for name in one.columns)
     for operators, index in projects:
         project: Any = operators[index]
         operators[index] = dataclasses.replace(project, expressions=project.expressions + hidden)
@@ -126,6 +135,8 @@ def _names_dimensions(value: object) -> bool:
 
 
 _NUMBERS: Final = {"toint": "INTEGER", "tolong": "BIGINT", "todouble": "DOUBLE", "toreal": "DOUBLE"}
+_FUNCTIONS: Final[Mapping[KeyType, Sequence[str]]] = {"long": ("tolong",), "real": ("todouble", "toreal")}
+"""The functions whose result a key's own column holds."""
 
 
 def read_properties(sql: str, properties: Sequence[Property]) -> str:
@@ -141,17 +152,14 @@ def _replacements(properties: Iterable[Property]) -> Iterator[tuple[str, str]]:
     A dimension holds a scalar (see `envelope.py`), whose text is the same as VARIANT and as JSON.
     """
     for one in properties:
-        path, text = render_expr(one.path), f'CAST("{one.column}" AS VARCHAR)'
+        path, key = render_expr(one.path), one.key
+        text = f'"{key.column}"' if key and key.type == "text" else f'CAST("{one.column}" AS VARCHAR)'
+        if key and key.type in _FUNCTIONS:
+            for function in _FUNCTIONS[key.type]:
+                yield render_expr(ir.FunctionCall(function, (one.path,))), f'"{key.column}"'
         for argument in (one.path, ir.FunctionCall("tostring", (one.path,))):
             for function, sql_type in _NUMBERS.items():
                 written = render_expr(ir.FunctionCall(function, (argument,)))
-                yield written, _number(text, sql_type, otherwise=written)
+                yield written, number_sql(text, sql_type, otherwise=written)
         yield f"{path} ->> '$'", text
         yield path, f'CAST("{one.column}" AS JSON)'
-
-
-def _number(text: str, sql_type: str, *, otherwise: str) -> str:
-    """A number from the text of a dimension, where that is plain; else by the translator's exact but slow rules."""
-    number = f"TRY_CAST({text} AS {sql_type})"
-    plain = f"isfinite({number})" if sql_type == "DOUBLE" else f"CAST({number} AS VARCHAR) = {text}"
-    return f"CASE WHEN {text} IS NULL THEN NULL WHEN {plain} THEN {number} ELSE {otherwise} END"

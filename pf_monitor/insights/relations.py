@@ -12,8 +12,7 @@ from typing import Any, Final
 import duckdb
 import orjson
 
-from pf_monitor.insights.kql import SCHEMA
-from pf_monitor.insights.schema import TABLES
+from pf_monitor.insights.schema import CATALOG, SCHEMA, TABLES
 from pf_monitor.table import QueryError
 
 _TABLE_FUNCTIONS: Final = frozenset({"generate_series", "range", "unnest"})
@@ -49,10 +48,9 @@ def _parse(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
 
 
 def _is_allowed(node: dict[str, Any], parts: set[str]) -> bool:
-    if node["catalog_name"]:
-        return False
-    if node["schema_name"]:
-        return node["schema_name"] == SCHEMA and node["table_name"] in TABLES
+    if node["catalog_name"] or node["schema_name"]:
+        place = (node["catalog_name"], node["schema_name"])
+        return place == (CATALOG, SCHEMA) and node["table_name"] in TABLES
     return node["table_name"] in parts
 
 

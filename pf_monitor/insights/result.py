@@ -11,7 +11,7 @@ from typing import Any, Final
 import duckdb
 import orjson
 
-from pf_monitor.insights.properties import HIDDEN_PREFIX
+from pf_monitor.insights.schema import HIDDEN_PREFIX
 from pf_monitor.table import AzureType, Column, QueryError, Table, Value
 
 _CHUNK: Final = 10_000

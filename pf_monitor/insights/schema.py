@@ -12,6 +12,9 @@ from typing import Final
 
 from pf_monitor.table import AzureType, Column
 
+HIDDEN_PREFIX: Final = "\x1f"
+"""How a hidden column's name begins; results leave out what does. No query can spell it unnoticed."""
+
 _SQL_TYPES: Final[Mapping[AzureType, str]] = {
     "string": "VARCHAR",
     "datetime": "TIMESTAMP",
@@ -20,9 +23,18 @@ _SQL_TYPES: Final[Mapping[AzureType, str]] = {
     "dynamic": "JSON",
 }
 
+CATALOG: Final = "store"
+SCHEMA: Final = "items"
+"""Database and schema of the tables, which no query can name."""
+
 DIMENSIONS: Final = "customDimensions"
 """The column that nearly every query reads a few properties of. It is stored as DuckDB's VARIANT, which keeps each
 property as a column of its own: reading one property does not read, let alone parse, the others."""
+
+
+def stored(name: str) -> str:
+    """Return a table's full name in the database."""
+    return f"{CATALOG}.{SCHEMA}.{name}"
 
 
 def sql_type(column: Column) -> str:

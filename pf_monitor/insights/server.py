@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -69,7 +70,13 @@ def running(directory: Path, port: int = 0, pages: Pages | None = None) -> Itera
             thread.join()
 
 
+_SWITCH_SECONDS = 0.0005
+"""How long a thread may keep Python's lock while others wait for it. The writer asks for it before and after each
+statement; with Python's own 5 ms it would mostly wait for those who parse."""
+
+
 def _server(store: Store, pages: Pages | None) -> uvicorn.Server:
+    sys.setswitchinterval(_SWITCH_SECONDS)
     config = uvicorn.Config(
         create_app(store, pages(store) if pages else ()),
         lifespan="off",

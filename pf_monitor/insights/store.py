@@ -7,10 +7,8 @@ was busy in one transaction.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -18,15 +16,17 @@ from pathlib import Path
 from typing import Final, Self
 
 import duckdb
-import orjson
 
 from pf_monitor.insights.envelope import Row
-from pf_monitor.insights.kql import SCHEMA, Sql, explain_database_error, translate, visualization
+from pf_monitor.insights.kql import explain_database_error, visualization
+from pf_monitor.insights.layout import LayoutError, prepare
 from pf_monitor.insights.relations import check_relations
 from pf_monitor.insights.result import read_result
-from pf_monitor.insights.schema import DIMENSIONS, TABLES, sql_type
+from pf_monitor.insights.schema import CATALOG
+from pf_monitor.insights.templates import KEPT, Translation, translation
 from pf_monitor.insights.timespan import Timespan
-from pf_monitor.table import Column, QueryError, Table
+from pf_monitor.insights.writer import StoreError, Writer
+from pf_monitor.table import QueryError, Table
 
 FILE_NAME: Final = "insights.duckdb"
 
@@ -35,13 +35,6 @@ MAX_RESULT_ROWS: Final = 500_000
 
 QUERY_SECONDS: Final = 60.0
 """How long a query may run, unless its caller says otherwise."""
-
-_BATCH_ROWS: Final = 20_000
-"""Rows in one transaction, about: bounds memory and the wait of those whose rows come last."""
-
-
-class StoreError(Exception):
-    """The store cannot be opened, or cannot keep what it was given."""
 
 
 class StoreBusyError(StoreError):
@@ -56,7 +49,8 @@ class Store:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, read_only: bool) -> None:
         self._connection = connection
-        self._writer = None if read_only else _Writer(connection)
+        self._checked: set[str] = set()
+        self._writer = None if read_only else Writer(connection)
 
     @classmethod
     def open(cls, directory: Path, *, read_only: bool = False) -> Self:
@@ -69,19 +63,18 @@ class Store:
         path = directory / FILE_NAME
         if read_only and not path.exists():
             raise StoreError(f"There is no telemetry in {directory}")
+        connection = duckdb.connect(config=_CONFIG)
         try:
             if not read_only:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 directory.chmod(0o700)
-            connection = duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
-        except duckdb.IOException as error:
-            if "lock" in str(error):
+            _attach(connection, path, read_only=read_only)
+            prepare(connection, read_only=read_only)
+        except (LayoutError, duckdb.Error, OSError) as error:
+            connection.close()
+            if isinstance(error, duckdb.IOException) and "lock" in str(error):
                 raise StoreBusyError(f"Another process has the store in {directory} open") from error
             raise StoreError(f"Cannot open the store in {directory}: {error}") from error
-        except (duckdb.Error, OSError) as error:
-            raise StoreError(f"Cannot open the store in {directory}: {error}") from error
-        if not read_only:
-            _create_tables(connection)
         _lock_down(connection)
         return cls(connection, read_only=read_only)
 
@@ -120,14 +113,14 @@ class Store:
         """
         deadline = time.monotonic() + timeout
         try:
-            sql = translate(kql, timespan)
+            translated = translation(kql, timespan, by_property=True)
             try:
-                result = self._run(sql, limit, deadline)
+                result = self._run(translated, limit, deadline)
             except duckdb.Error as error:
-                if isinstance(error, duckdb.InterruptException) or not sql.reads_properties:
+                if isinstance(error, duckdb.InterruptException) or not translated.sql.reads_properties:
                     raise
                 # What stands around a property in the translated query may take JSON only.
-                result = self._run(translate(kql, timespan, by_property=False), limit, deadline)
+                result = self._run(translation(kql, timespan, by_property=False), limit, deadline)
         except duckdb.InterruptException as error:
             raise QueryError(
                 f"The query ran longer than {timeout:g} s and was stopped: narrow its time range, or summarize earlier"
@@ -136,16 +129,24 @@ class Store:
             raise explain_database_error(error, kql) from error
         return result._replace(visualization=visualization(kql))
 
-    def _run(self, sql: Sql, limit: int, deadline: float) -> Table:
+    def _run(self, translated: Translation, limit: int, deadline: float) -> Table:
         cursor = self._connection.cursor()
         try:
-            check_relations(cursor, sql.text)
+            self._check(cursor, translated.template)
             with _interrupted_at(deadline, cursor):
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
-                cursor.execute(sql.text)
+                cursor.execute(translated.sql.text)
                 return read_result(cursor, limit)
         finally:
             cursor.close()
+
+    def _check(self, cursor: duckdb.DuckDBPyConnection, template: str) -> None:
+        if template in self._checked:
+            return
+        check_relations(cursor, template)
+        if len(self._checked) >= KEPT:
+            self._checked.clear()
+        self._checked.add(template)
 
     def close(self) -> None:
         """Store what is still under way, and close the file."""
@@ -160,138 +161,24 @@ class Store:
         self.close()
 
 
-_Submission = tuple[Sequence[Row], "Future[Mapping[int, str]]"]
-
-
-class _Writer:
-    """The thread that writes: everything that has gathered since the last commit goes into one transaction."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._cursor = connection.cursor()
-        self._submissions: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="pf-monitor-store", daemon=True)
-        self._thread.start()
-
-    def submit(self, rows: Sequence[Row]) -> Future[Mapping[int, str]]:
-        future: Future[Mapping[int, str]] = Future()
-        with self._lock:
-            if self._closed:
-                raise StoreError("The store is closed")
-            self._submissions.put((rows, future))
-        return future
-
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            self._submissions.put(None)
-        self._thread.join()
-        self._cursor.close()
-
-    def _run(self) -> None:
-        while (first := self._submissions.get()) is not None:
-            batch, more = self._gather(first)
-            self._write(batch)
-            if not more:
-                return
-
-    def _gather(self, first: _Submission) -> tuple[list[_Submission], bool]:
-        """Take what else is waiting, up to a batch; say whether there may be more to come."""
-        batch, rows = [first], len(first[0])
-        while rows < _BATCH_ROWS:
-            try:
-                submission = self._submissions.get_nowait()
-            except queue.Empty:
-                break
-            if submission is None:
-                return batch, False
-            batch.append(submission)
-            rows += len(submission[0])
-        return batch, True
-
-    def _write(self, batch: Sequence[_Submission]) -> None:
-        try:
-            self._insert([row for rows, _ in batch for row in rows])
-        except Exception:  # noqa: BLE001 - whatever it was, each submission is tried and answered by itself
-            for rows, future in batch:
-                self._write_alone(rows, future)
-        else:
-            for _, future in batch:
-                future.set_result({})
-
-    def _write_alone(self, rows: Sequence[Row], future: Future[Mapping[int, str]]) -> None:
-        try:
-            future.set_result(self._insert_or_refuse(rows, 0))
-        except Exception as error:  # noqa: BLE001 - the thread lives on, the caller is told
-            failure = StoreError(f"Cannot store telemetry: {error}")
-            failure.__cause__ = error
-            future.set_exception(failure)
-
-    def _insert_or_refuse(self, rows: Sequence[Row], offset: int) -> dict[int, str]:
-        """Insert all that can be, halving what fails until the rows that the database refuses stand alone."""
-        try:
-            self._insert(rows)
-        except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException, orjson.JSONEncodeError) as error:
-            if len(rows) == 1:
-                return {offset: str(error).partition("\n")[0]}
-            middle = len(rows) // 2
-            refused = self._insert_or_refuse(rows[:middle], offset)
-            return refused | self._insert_or_refuse(rows[middle:], offset + middle)
-        return {}
-
-    def _insert(self, rows: Sequence[Row]) -> None:
-        by_table: defaultdict[str, list[dict[str, object]]] = defaultdict(list)
-        for row in rows:
-            by_table[row.table].append(row.values)
-        encoded = {table: orjson.dumps(values).decode() for table, values in by_table.items()}
-        self._cursor.execute("BEGIN")
-        try:
-            for table, text in encoded.items():
-                self._cursor.execute(_INSERTS[table], [text])
-            self._cursor.execute("COMMIT")
-        except BaseException:
-            self._cursor.execute("ROLLBACK")
-            raise
-
-
-def _insert_sql(table: str) -> str:
-    """The statement that inserts a JSON array of rows: DuckDB reads one many times faster than Python binds values."""
-    columns = TABLES[table]
-    shape = {column.name: "JSON" if column.type == "dynamic" else sql_type(column) for column in columns}
-    values = ", ".join(_inserted(column) for column in columns)
-    return (
-        f"INSERT INTO {SCHEMA}.{table} SELECT {values} FROM"  # noqa: S608 - made of the schema alone
-        f" (SELECT unnest(from_json(?::JSON, '[{orjson.dumps(shape).decode()}]')) AS item)"
-    )
-
-
-def _inserted(column: Column) -> str:
-    value = f'item."{column.name}"'
-    if column.type == "string":
-        return f"coalesce({value}, '')"  # a KQL string is never null
-    return f"{value}::VARIANT" if column.name == DIMENSIONS else value
-
-
-_INSERTS: Final = {table: _insert_sql(table) for table in TABLES}
+_ROW_GROUP: Final = 30_720
+"""Rows that are compressed together: DuckDB's default is four times as many, and has the last ones compressed anew at
+each checkpoint until there are as many. That costs ingestion more than the disk it saves (15 %) is worth."""
 
 _CONFIG: Final[dict[str, str | int | float | list[str]]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
-    "checkpoint_threshold": "64MB",
+    "checkpoint_threshold": "512MB",
     "python_enable_replacements": False,
 }
 
 
-def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    for table, columns in TABLES.items():
-        # What DuckDB cannot read as the column's type becomes null; without a time no query would find the row again.
-        definitions = ", ".join(
-            f'"{column.name}" {sql_type(column)}{" NOT NULL" if column.name == "timestamp" else ""}'
-            for column in columns
-        )
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{table} ({definitions})")
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path, *, read_only: bool) -> None:
+    quoted = str(path).replace("'", "''")
+    options = "READ_ONLY" if read_only else f"ROW_GROUP_SIZE {_ROW_GROUP}"
+    connection.execute(f"ATTACH '{quoted}' AS {CATALOG} ({options})")
+    spill = f"{path}.tmp".replace("'", "''")
+    connection.execute(f"SET temp_directory = '{spill}'")
 
 
 @contextmanager

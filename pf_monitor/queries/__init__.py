@@ -21,7 +21,7 @@ from typing import Final
 from pf_monitor.queries.filters import Filters, selection
 from pf_monitor.queries.literals import Choice, Expression, Parameter, literal
 
-__all__ = ["Choice", "Expression", "Filters", "Parameter", "load", "names", "parameters", "source"]
+__all__ = ["Choice", "Expression", "Filters", "Parameter", "load", "names", "own_text", "parameters"]
 
 _SCOPE: Final = "scope"
 """The file whose tables other files start from."""
@@ -39,18 +39,19 @@ def load(name: str, filters: Filters | None = None, /, **parameters: Parameter) 
         FileNotFoundError: If there is no such query.
         ValueError: If a datetime has no time zone.
     """
-    text = _read(name)
+    text = own_text(name)
     lets = "".join(f"let {key} = {literal(value)};\n" for key, value in parameters.items())
     return lets + _prelude(text, filters or Filters()) + text
 
 
-def source(name: str) -> str:
-    """Return a query's file as it is.
+@cache
+def own_text(name: str) -> str:
+    """Return what a file says, without the parameters and tables that `load` puts in front.
 
-    Args:
-        name: The file's name without `.kql`.
+    Raises:
+        FileNotFoundError: If there is no such query.
     """
-    return _read(name)
+    return files(__package__).joinpath(f"{name}.kql").read_text(encoding="utf-8")
 
 
 def names() -> list[str]:
@@ -97,18 +98,13 @@ def _needed(text: str, statements: dict[str, str]) -> set[str]:
 @cache
 def _tables() -> dict[str, str]:
     """The statements of `scope.kql`, without comments, by the name that each defines."""
-    lines = (re.sub(r"\s*//.*", "", line) for line in _read(_SCOPE).splitlines())
+    lines = (re.sub(r"\s*//.*", "", line) for line in own_text(_SCOPE).splitlines())
     text = "\n".join(line for line in lines if line)
     return {_defined(one): f"{one.strip()};" for one in text.split(";") if one.strip()}
 
 
 def _defined(statement: str) -> str:
     return statement.split()[1]
-
-
-@cache
-def _read(name: str) -> str:
-    return files(__package__).joinpath(f"{name}.kql").read_text(encoding="utf-8")
 
 
 _TEXT: Final = re.compile(r'//[^\n]*|"(?:\\.|[^"\\\n])*"')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
 from pf_monitor.queries import Parameter
@@ -31,4 +32,14 @@ def ask(source: Source, name: str, scope: Scope, **parameters: Parameter) -> lis
         scope: Its time range and filters.
         **parameters: What else the query leaves open.
     """
-    return source.query(scope.load(name, **parameters)).records()
+    table = source.query(scope.load(name, **parameters))
+    reals = {column.name for column in table.columns if column.type == "real"}
+    return [
+        {name: _finite(value) if name in reals else value for name, value in record.items()}
+        for record in table.records()
+    ]
+
+
+def _finite(value: Any) -> float | None:
+    """A number, or None for what Azure has where there is none: not a number, as a float or as text."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, TypedDict
@@ -200,9 +201,11 @@ class _Item:
         """The first of some dimensions that is a number."""
         for name in names:
             try:
-                return float(self.dimensions[name])
+                number = float(self.dimensions[name])
             except (KeyError, ValueError):
                 continue
+            if math.isfinite(number):
+                return number
         return None
 
     def count(self, *names: str) -> int | None:

@@ -127,6 +127,8 @@ def _tick_bytes(value: Number, step: Number) -> str:
 
 
 def _decimal(value: Number) -> str:
+    if abs(value) >= 1e15:
+        return f"{value:.3g}"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.1f}"
 
 

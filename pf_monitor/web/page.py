@@ -36,7 +36,8 @@ class Page:
         present: Returns what its template needs besides the data, such as charts.
         own: Parameters of the URL that only this page has.
         in_navigation: Whether the navigation leads to it.
-        has_filters: Whether filters apply to it.
+        has_range: Whether the time range applies to it.
+        has_filters: Whether filters do.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Page:
     present: Callable[[Any, Asked], Mapping[str, Any]]
     own: tuple[str, ...] = ()
     in_navigation: bool = True
+    has_range: bool = True
     has_filters: bool = True
 
 

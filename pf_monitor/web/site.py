@@ -52,7 +52,7 @@ def _endpoint(source: Source, page: Page, *, always_json: bool = False) -> Endpo
         if with_json:
             return answers.as_json(data)
         variables = page.present(data, asked)
-        bar = scope_bar.describe(asked, has_filters=page.has_filters)
+        bar = scope_bar.describe(asked, has_filters=page.has_filters) if page.has_range else None
         return answers.html(
             render(page.template, **_frame(page.title, page.path, asked), bar=bar, data=data, **variables)
         )

@@ -31,6 +31,8 @@ class Receiver:
         self.address = f"json://127.0.0.1:{port}/hunter22"
         self.received = received
         self.attempts = 0
+        self.when_told: Callable[[], None] = lambda: None
+        """What is done while somebody is told."""
         self.status = 200
 
     @property
@@ -46,6 +48,7 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             kept.attempts += 1
+            kept.when_told()
             if kept.status == 200:
                 received.append(body)
             self.send_response(kept.status)

@@ -53,7 +53,7 @@ def test_a_new_file_says_what_is_built_in(write):
 def test_measures_of_the_built_in_rules_are_columns_that_the_overview_shows():
     assert {rule.query for rule in DEFAULTS.values()} == {"summary", "quality_summary"}
     for rule in DEFAULTS.values():
-        assert rule.measure in queries.source(rule.query)
+        assert rule.measure in queries.own_text(rule.query)
 
 
 def test_a_rule_takes_from_the_built_in_one_what_it_leaves_out(write):

@@ -173,6 +173,16 @@ def test_what_is_not_delivered_is_tried_again_in_order(watch, add, receiver):
     assert receiver.titles == ["Error: error-rate, error_rate is 100.0%", "Ended: error-rate, error_rate is no data"]
 
 
+def test_what_changed_is_written_down_before_anybody_is_told(watch, add, receiver, tmp_path):
+    found = []
+    receiver.when_told = lambda: found.append(json.loads((tmp_path / "alerts-state.json").read_text()))
+    add(run(NOON - minutes(1), success=False))
+    watch(ONCE).step(NOON)
+    [state] = found
+    assert state["rules"]["error-rate"]["firing"] is True
+    assert [one["receiver"] for one in state["pending"]] == ["team"]
+
+
 def test_what_cannot_be_delivered_is_given_up_and_counted(watch, add, receiver, caplog):
     receiver.status = 404
     add(run(NOON - minutes(1), success=False))

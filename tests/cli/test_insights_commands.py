@@ -21,17 +21,20 @@ import pytest
 PROGRAM = [sys.executable, "-c", "from pf_monitor.cli import main; main()"]
 
 
-def item(name: str, kind: str, **properties: str) -> dict[str, object]:
+def item(name: str, kind: str, span: str, parent: str = "", **properties: str) -> dict[str, object]:
     base_type = "RequestData" if kind == "flow" else "RemoteDependencyData"
-    named = {"pf_monitor.kind": kind, **properties}
-    base = {"name": name, "duration": "00:00:02", "success": True, "properties": named}
-    return {"time": datetime.now(UTC).isoformat(), "iKey": "k", "data": {"baseType": base_type, "baseData": base}}
+    named = {"pf_monitor.kind": kind, "pf_monitor.flow": "rag", "tenant": "acme", **properties}
+    base = {"id": span, "name": name, "duration": "00:00:02", "success": True, "properties": named}
+    tags = {"ai.operation.id": "op-1", "ai.operation.parentId": parent}
+    data = {"baseType": base_type, "baseData": base}
+    return {"time": datetime.now(UTC).isoformat(), "iKey": "k", "tags": tags, "data": data}
 
 
+NODE = {"pf_monitor.node": "[bold]answer"}
 ITEMS = [
-    item("rag", "flow"),
-    item("answer", "node", **{"pf_monitor.flow": "rag", "pf_monitor.node": "[bold]answer"}),
-    item("chat", "llm", **{"gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": "1200"}),
+    item("rag", "flow", "1", question="How heavy?"),
+    item("[bold]answer", "node", "2", "1", **NODE),
+    item("chat", "llm", "3", "2", **NODE, **{"gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": "1200"}),
 ]
 
 
@@ -130,11 +133,11 @@ def test_query_prints_a_table_json_or_csv(commands: Commands, url: str) -> None:
 
     assert "answer" in commands.run("query", kql, "--url", url).stdout
     assert json.loads(commands.run("query", kql, "--json", "--since", "1h", "--url", url).stdout) == [
-        {"name": "answer", "kind_of": "node"},
+        {"name": "[bold]answer", "kind_of": "node"},
         {"name": "chat", "kind_of": "llm"},
     ]
     rows = list(csv.reader(io.StringIO(commands.run("query", "-", "--csv", "--url", url, text=kql).stdout)))
-    assert rows == [["name", "kind_of"], ["answer", "node"], ["chat", "llm"]]
+    assert rows == [["name", "kind_of"], ["[bold]answer", "node"], ["chat", "llm"]]
 
 
 def test_query_error_is_marked_under_the_query(commands: Commands, url: str) -> None:
@@ -165,6 +168,71 @@ def test_report_as_json_and_as_tables(commands: Commands, url: str) -> None:
     shown = commands.run("report", "--url", url).stdout
     for text in ("By model", "1,200", "2.00 s", "[bold]answer"):
         assert text in shown
+
+
+@pytest.mark.parametrize(
+    ("view", "texts"),
+    [
+        ("overview", ["Latency p99", "By model", "By node"]),
+        ("tokens", ["By deployment", "Tokens per request", "gpt-4o"]),
+        ("quality", ["No answer has a score in this time"]),
+        ("operations", ["Throttled", "0 of 1 model calls", "[bold]answer"]),
+        ("requests", ["Requests (1 of 1)", "2.00 s", "op-1"]),
+    ],
+)
+def test_every_view_as_tables_and_as_json(commands: Commands, url: str, view: str, texts: list[str]) -> None:
+    shown = commands.run("report", view, "--url", url)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert [text for text in texts if text not in shown.stdout] == []
+    data = json.loads(commands.run("report", view, "--json", "--url", url).stdout)
+    assert data["scope"]["last"] == "1d"
+
+
+def test_a_trace_as_a_tree_and_as_json(commands: Commands, url: str) -> None:
+    shown = commands.run("report", "trace", "op-1", "--url", url).stdout
+    assert [text for text in ("rag", "  [bold]answer", "How heavy?", "━━━") if text not in shown] == []
+    data = json.loads(commands.run("report", "trace", "op-1", "--json", "--url", url).stdout)
+    assert {span["name"] for span in data["spans"]} == {"rag", "[bold]answer", "chat"}
+
+    unknown = commands.run("report", "trace", "nobody", "--url", url)
+    assert (unknown.returncode, "no request with operation_Id 'nobody'" in unknown.stderr) == (1, True)
+
+
+def test_filters_narrow_a_report(commands: Commands, url: str) -> None:
+    def requests(*options: str) -> int:
+        found = commands.run("report", "--json", "--url", url, *options)
+        assert found.returncode == 0, found.stderr
+        return int(json.loads(found.stdout)["now"]["requests"])
+
+    assert requests("--flow", "rag", "--model", "gpt-4o", "--dim", "tenant=acme", "--node", "[bold]answer") == 1
+    assert requests("--dim", "tenant=other") == 0
+    assert requests("--from", "2024-05-01", "--to", "2024-05-02") == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--outcome", "failed"], "give one of ok, error, cancelled, abandoned"),
+        (["--dim", "tenant"], "--dim: 'tenant' is not KEY=VALUE"),
+        (["--from", "yesterday"], "give ISO-8601"),
+        (["trace"], "give the operation_Id with trace"),
+        (["tokens", "op-1"], "give the operation_Id with trace"),
+    ],
+)
+def test_a_report_that_cannot_be_says_what_can(commands: Commands, url: str, options: list[str], message: str) -> None:
+    found = commands.run("report", "--url", url, *options)
+    assert (found.returncode, message in found.stderr) == (1, True), found.stderr
+
+
+def test_a_query_of_the_views_is_printed_whole(commands: Commands, url: str) -> None:
+    whole = commands.run("query", "--show", "summary", "--since", "1w").stdout
+    assert whole.startswith("let since = ago(7d);\nlet until = now();\nlet Spans = union requests, dependencies\n")
+    [row] = json.loads(commands.run("query", "-", "--json", "--url", url, text=whole).stdout)
+    assert (row["requests"], row["prompt_tokens"]) == (1, 1200)
+
+    unknown = commands.run("query", "--show", "sumary")
+    assert (unknown.returncode, "There are: beyond_contract" in unknown.stderr) == (1, True)
+    assert "Give a query, or --show NAME" in commands.run("query").stderr
 
 
 def test_report_of_nothing_says_what_to_do(commands: Commands, url: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "pf_monitor"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("views/*.md")])
 
 _FENCE = re.compile(r"(?:<!-- (?P<marker>[^>]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 _CELL = re.compile(r"(?<!\\)\|")
@@ -36,6 +36,11 @@ class Block:
         return f"{self.page}:{self.line}"
 
 
+def name_of(page: Path) -> str:
+    """Return what a page is called: its path below the documentation's folder."""
+    return page.relative_to(DOCS).as_posix()
+
+
 def read(page: str) -> str:
     return (DOCS / page).read_text(encoding="utf-8")
 
@@ -52,7 +57,7 @@ def blocks(page: str, *languages: str) -> list[Block]:
 
 
 def all_blocks(*languages: str) -> list[Block]:
-    return [block for page in PAGES for block in blocks(page.name, *languages)]
+    return [block for page in PAGES for block in blocks(name_of(page), *languages)]
 
 
 def without_blocks(text: str) -> str:

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from doc_pages import PAGES, all_blocks, blocks
+from doc_pages import PAGES, all_blocks, blocks, name_of
 
 import pf_monitor
 from pf_monitor.local import connection_string
 
-WITH_EXAMPLES = [page.name for page in PAGES if any(not block.marker for block in blocks(page.name, "python"))]
+WITH_EXAMPLES = [name_of(page) for page in PAGES if any(not block.marker for block in blocks(name_of(page), "python"))]
 FILES = [block for block in all_blocks("python", "yaml") if block.marker.startswith("file: ")]
 FOLDERS = sorted({block.marker.removeprefix("file: ").partition("/")[0] for block in FILES})
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from doc_pages import DOCS, PAGES, ROOT, read, without_blocks
+from doc_pages import DOCS, PAGES, ROOT, name_of, read, without_blocks
 
+from pf_monitor.web import pages as dashboard_pages
+
+MOST_PICTURE_BYTES = 150_000
+
+_PICTURE = re.compile(r"!\[[^\]]+\]\(([^)\s]+)\)")
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 
 
@@ -33,8 +38,23 @@ def test_links_lead_somewhere(path):
 
 
 def test_the_index_names_every_page():
-    missing = [page.name for page in PAGES if page.name != "index.md" and f"({page.name})" not in read("index.md")]
+    names = [name_of(page) for page in PAGES if page.name != "index.md"]
+    missing = [name for name in names if f"({name})" not in read("index.md")]
     assert not missing, f"index.md does not name {missing}"
+
+
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "README.md"], ids=lambda path: path.name)
+def test_pictures_are_there_and_small(path):
+    for target in _PICTURE.findall(path.read_text(encoding="utf-8")):
+        picture = path.parent / target
+        assert picture.exists(), f"{path.name} shows {target}: python docs/pictures.py makes it"
+        assert picture.stat().st_size < MOST_PICTURE_BYTES, target
+
+
+def test_every_page_of_the_dashboard_has_a_page_here():
+    documented = {page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ") for page in PAGES}
+    missing = {page.title for page in dashboard_pages.PAGES if page.in_navigation} - documented
+    assert not missing, f"docs/views has no page titled {missing}"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -129,7 +129,7 @@ def test_a_query_of_the_pages_finds_something(block, filled):
 def test_a_quoted_query_is_the_file(block, filled):
     name = block.marker.removeprefix("query: ")
     assert name in queries.names(), f"{block.place}: there is no pf_monitor/queries/{name}.kql"
-    assert block.text.rstrip() == queries.load(name).rstrip(), (
+    assert block.text.rstrip() == queries.own_text(name).rstrip(), (
         f"{block.place} differs from pf_monitor/queries/{name}.kql"
     )
     # As the page tells its reader to: two lines in front, or the operation.
@@ -137,6 +137,12 @@ def test_a_quoted_query_is_the_file(block, filled):
     assert filled(in_front + block.text)
     now = datetime.now(UTC)
     assert filled(queries.load(name, since=now.replace(year=now.year - 1), until=now, operation=TRACE))
+
+
+def test_the_preamble_is_what_the_views_put_in_front():
+    lets, _, tables = PREAMBLE.partition("// What every page counts")
+    assert lets == "let since = ago(1d);\nlet until = now();\n"
+    assert f"// What every page counts{tables}".rstrip() == queries.own_text("scope").rstrip()
 
 
 def test_every_query_file_is_on_the_portal_page():

@@ -17,6 +17,8 @@ from pf_monitor.instrument import columns
 
 PAGE = "reference.md"
 
+COMMAND_PAGES = ("alerts.md", "azure-workbook.md")
+
 COMING: frozenset[str] = frozenset()
 """Commands that the page describes before the code has them. Take a name out when its command is there."""
 
@@ -109,13 +111,30 @@ def test_every_flow_file_key_is_documented_and_no_other():
 
 # Commands.
 
-ACTUAL_COMMANDS = {
-    name: command for name, command in typer.main.get_command(app).commands.items() if not command.hidden
-}
+
+def commands(group, prefix=""):
+    """Give every command by its name, those of a group by both names: `alerts new`."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{name} ")
+        elif not command.hidden:
+            yield f"{prefix}{name}", command
+
+
+ACTUAL_COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+def split(words):
+    """Return a command's name and what follows it."""
+    length = 2 if " ".join(words[:2]) in ACTUAL_COMMANDS else 1
+    return " ".join(words[:length]), words[length:]
+
+
 COMMAND_SECTIONS = {
-    words[1]: (words[2:], text)
+    name: (arguments, text)
     for heading, text in sections(PAGE, 3).items()
     if (words := heading.strip("`").split()) and words[0] == "pf-monitor"
+    for name, arguments in [split(words[1:])]
 }
 
 
@@ -163,8 +182,17 @@ def test_every_option_of_a_command_is_in_its_table_and_nothing_else_is(name):
 
 def test_commands_and_options_that_other_pages_use_exist():
     known = {name: {o for p in command.params for o in p.opts} for name, command in ACTUAL_COMMANDS.items()}
-    for page in ("getting-started.md", "troubleshooting.md", "telemetry.md", "azure-portal.md", "index.md"):
-        for name, rest in re.findall(r"pf-monitor ([a-z][a-z-]*)([^`\n]*)", read(page)):
+    for page in (
+        "getting-started.md",
+        "troubleshooting.md",
+        "telemetry.md",
+        "azure-portal.md",
+        "index.md",
+        *COMMAND_PAGES,
+    ):
+        for line in re.findall(r"pf-monitor ([a-z][^`\n]*)", read(page)):
+            name, words = split(line.split())
+            rest = "".join(f" {word}" for word in words)
             if name in COMING or name not in known:
                 assert name in COMING or f"pf-monitor {name}" not in code(read(page)), (
                     f"{page}: there is no pf-monitor {name}"

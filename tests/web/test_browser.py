@@ -111,6 +111,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _file_name(path: str) -> str:
+    return re.sub(r"\W+", "-", path).strip("-")[:40] or "overview"
+
+
 def trace_path(served: Scene) -> str:
     return f"/requests/{served.failed[0]}"
 
@@ -119,7 +123,9 @@ def trace_path(served: Scene) -> str:
 def test_pages_are_accessible_in_both_themes(window: Open, served: Scene, pictures: Path, theme: str) -> None:
     visit = window(color_scheme=theme)
     found = {}
-    logs = "/logs?q=requests%20%7C%20summarize%20n%20%3D%20count()%20by%20bin(timestamp,%201m)%20%7C%20render%20timechart"
+    logs = (
+        "/logs?q=requests%20%7C%20summarize%20n%20%3D%20count()%20by%20bin(timestamp,%201m)%20%7C%20render%20timechart"
+    )
     for path in [*PAGES, trace_path(served), logs, "/logs?q=nonsense", "/?flow=none"]:
         page = visit.go(path)
         for details in page.locator("details.span").all()[:2]:
@@ -133,8 +139,7 @@ def test_pages_are_accessible_in_both_themes(window: Open, served: Scene, pictur
         ]
         if serious:
             found[path] = serious
-        name = re.sub(r"\W+", "-", urlsplit(path).path).strip("-") or "overview"
-        page.screenshot(path=pictures / f"{name[:30]}-{theme}.png", full_page=True)
+        page.screenshot(path=pictures / f"{_file_name(path)}-{theme}.png", full_page=True)
 
     assert found == {}
 
@@ -145,8 +150,7 @@ def test_a_narrow_window_needs_no_scrolling_sideways(window: Open, served: Scene
     for path in [*PAGES, trace_path(served), "/logs?q=requests"]:
         page = visit.go(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
-        name = re.sub(r"\W+", "-", urlsplit(path).path).strip("-") or "overview"
-        page.screenshot(path=pictures / f"{name[:30]}-narrow.png", full_page=True)
+        page.screenshot(path=pictures / f"{_file_name(path)}-narrow.png", full_page=True)
 
 
 def test_the_numbers_are_those_of_the_query(window: Open, served: Scene) -> None:

@@ -99,8 +99,8 @@ def test_labels_have_the_digits_of_their_step(unit: Unit, value: float, step: fl
 def test_a_gap_in_a_line_is_a_gap() -> None:
     drawn = time_series("k", "Latency", bins(6), [Series("p50", [1, 2, None, 4, None, 6])], unit=MILLISECONDS)
 
-    lines = re.findall(r'<path d="([^"]*)" class="line tone-1 (\w+)">', drawn)
-    assert [(path.count("L"), kind) for path, kind in lines] == [(1, "stroked"), (0, "dot"), (0, "dot")]
+    lines = re.findall(r'<path d="([^"]*)" class="line tone-1 ([\w ]+)">', drawn)
+    assert [(path.count("L"), kind) for path, kind in lines] == [(1, "stroked solid"), (0, "dot"), (0, "dot")]
 
 
 def test_bars_are_stacked() -> None:

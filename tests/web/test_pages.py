@@ -14,7 +14,7 @@ import httpx
 import pytest
 from dashboard import browsing
 from shown import Shown
-from web_items import BEFORE, FAILED, GOOD, HOSTILE, NASTY, NASTY_SHOWN, PAGES, RANGE, flow
+from web_items import BEFORE, FAILED, GOOD, HOSTILE, NASTY, NASTY_SHOWN, PAGES, RANGE, flow, item
 
 from pf_monitor.cli._source import Source
 from pf_monitor.insights import StoreError, Timespan
@@ -307,3 +307,16 @@ def test_choices_are_the_names_of_the_range(client: httpx.Client) -> None:
 def test_nasty_is_nasty() -> None:
     assert "\x07" in NASTY
     assert "\u202e" in NASTY
+
+
+@pytest.mark.parametrize("score", ["nan", "inf", "-inf", "1e308", "five"])
+def test_scores_that_are_no_numbers_break_no_page(empty: httpx.Client, score: str) -> None:
+    properties = {"gen_ai.evaluation.name": "relevance", "gen_ai.evaluation.score.value": score}
+    judged = item("EventData", 5, GOOD, properties, parent="flow-a", name="gen_ai.evaluation.result")
+    assert empty.post("/v2.1/track", content=json.dumps([flow(4, GOOD, 1), judged])).status_code == 200
+
+    for page in ("/", "/quality", f"/requests/{GOOD}"):
+        shown(empty, f"{page}?{RANGE}")
+        assert (
+            empty.get(f"{page.replace('/', '/overview', 1) if page == '/' else page}.json?{RANGE}").status_code == 200
+        )

@@ -53,14 +53,12 @@ def _print_steps(data: Trace, console: Console) -> None:
     for header in ("Step", "Kind", "Outcome", "Tokens", "Took", ""):
         table.add_column(header, justify="right" if header in {"Tokens", "Took"} else "left")
     for span in data["spans"]:
-        tokens = (
-            "" if span["prompt_tokens"] is None else f"{span['prompt_tokens']:,} + {span['completion_tokens'] or 0:,}"
-        )
+        sides = [side for side in (span["prompt_tokens"], span["completion_tokens"]) if side is not None]
         table.add_row(
             Text("  " * min(span["depth"], 20) + span["name"]),
             Text(span["kind"]),
             Text(span["outcome"], style="red" if span["is_failed"] else ""),
-            Text(tokens),
+            Text(" + ".join(formats.count(side) for side in sides)),
             Text(formats.duration(span["duration_ms"])),
             Text(_bar(span, data["total_ms"])),
         )

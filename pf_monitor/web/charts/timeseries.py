@@ -95,7 +95,8 @@ def time_series(
     elif form == "bars":
         parts.extend(_bars(key, times, series, scale))
     else:
-        parts.append(frame.stretched(*(shape for one in series for shape in _line(times, one, scale))))
+        lines = [shape for one in series for shape in _line(times, one, scale, alone=len(series) == 1)]
+        parts.append(frame.stretched(*lines))
     parts.extend(_hits(times, series, unit))
     return frame.figure(
         key,
@@ -160,7 +161,7 @@ def _bars(key: str, times: Times, series: Sequence[Series], scale: Scale) -> Ite
             below += value
 
 
-def _line(times: Times, series: Series, scale: Scale) -> Iterator[Markup]:
+def _line(times: Times, series: Series, scale: Scale, *, alone: bool) -> Iterator[Markup]:
     low, high = series.low, series.high
     if low is not None and high is not None:
         for run in _runs(low):
@@ -169,7 +170,7 @@ def _line(times: Times, series: Series, scale: Scale) -> Iterator[Markup]:
             yield element("path", d=frame.path(edge) + "Z", class_=f"band tone-{series.tone}")
     for run in _runs(series.values):
         points = [(times.middle(i), down(scale, _known(series.values[i]))) for i in run]
-        name = f"line tone-{series.tone} {'dot' if len(run) == 1 else 'stroked'}"
+        name = f"line tone-{series.tone} {'dot' if len(run) == 1 else 'stroked solid' if alone else 'stroked'}"
         yield element("path", d=frame.path(points), class_=name)
 
 

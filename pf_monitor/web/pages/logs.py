@@ -42,8 +42,12 @@ EXAMPLES: Final[Mapping[str, str]] = {
     completion = sum(tolong(customDimensions["gen_ai.usage.output_tokens"]))
     by model = tostring(customDimensions["gen_ai.response.model"])
 | order by calls desc""",
-    "Requests over time": """requests
-| summarize requests = count(), failed = countif(success == "False") by bin(timestamp, 5m)
+    "Tokens over time": """dependencies
+| where tostring(customDimensions["pf_monitor.kind"]) == "llm"
+| summarize
+    prompt = sum(tolong(customDimensions["gen_ai.usage.input_tokens"])),
+    completion = sum(tolong(customDimensions["gen_ai.usage.output_tokens"]))
+    by bin(timestamp, 30m)
 | order by timestamp asc
 | render timechart""",
     "Errors by type": """exceptions

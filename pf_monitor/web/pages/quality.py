@@ -60,7 +60,7 @@ def _over_time(data: Quality, series: MetricSeries, row: MetricScores, number: i
     if row["average"] is not None:
         low, high = (_filled(points, end) for end in ("average_low", "average_high"))
         average = Series("average", column(points, "average"), 1, low, high)
-        title = f"{metric}: average score"
+        title = f"{metric}: average"
         drawn.append(time_series(f"average-{number}", title, when, [average], unit=DECIMAL, note=_BAND))
     return drawn
 

@@ -17,7 +17,7 @@ from pf_monitor.web.tiles import Tile
 _TOKENS: Final = (
     Column("Prompt", "prompt_tokens", "tokens"),
     Column("Completion", "completion_tokens", "tokens"),
-    Column("Total", "total_tokens", "tokens", bar=True),
+    Column("Total", "total_tokens", "tokens"),
     Column("Cost", "cost_usd", "usd"),
 )
 MODELS: Final = (

@@ -72,5 +72,6 @@ PAGE: Final = Page(
     collect=collect,
     present=present,
     in_navigation=False,
+    has_range=False,
     has_filters=False,
 )
