@@ -20,6 +20,7 @@ from pf_monitor.quality.monitor import (
     TokenSignal,
     Window,
 )
+from pf_monitor.quality.reading import TelemetryReader
 from pf_monitor.quality.report import RunReport, write
 from pf_monitor.quality.run import run
 from pf_monitor.quality.writing import Writer
@@ -61,7 +62,7 @@ def judge(
     try:
         report = run(
             monitor,
-            source,
+            TelemetryReader(source, monitor.target),
             directory,
             writer,
             now=now,

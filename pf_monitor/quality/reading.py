@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pf_monitor import queries
 from pf_monitor.quality.judging.rows import Row
@@ -61,8 +61,41 @@ _NUMBERS: Final = (
 )
 
 
-class Reader:
-    """Reads the runs of a target.
+class Reader(Protocol):
+    """Where a monitor finds flow runs: in Application Insights, or in collected data."""
+
+    def runs(self, window: Window) -> list[FlowRun]:
+        """Return the flow runs of a window, without their words.
+
+        Raises:
+            SourceLostError: The source does not answer.
+        """
+
+    def calls(self, window: Window) -> Iterator[Record]:
+        """Yield the tokens of each run by node and model.
+
+        A record has `operation_Id`, `node`, `model`, `prompt_tokens` and `completion_tokens`.
+
+        Raises:
+            SourceLostError: The source does not answer.
+        """
+
+    def rows(self, window: Window, runs: Sequence[FlowRun], weights: Sequence[float], columns: Columns) -> list[Row]:
+        """Return the words of runs, in the same order.
+
+        Args:
+            window: The window that they are of.
+            runs: The runs, a few hundred at most.
+            weights: How many runs each stands for.
+            columns: What the columns are called.
+
+        Raises:
+            SourceLostError: The source does not answer.
+        """
+
+
+class TelemetryReader:
+    """Reads the runs of a target from Application Insights.
 
     Args:
         source: What answers queries.
@@ -75,33 +108,15 @@ class Reader:
         self._filters = Filters(flow=target.flow)
 
     def runs(self, window: Window) -> list[FlowRun]:
-        """Return the flow runs of a window.
-
-        Raises:
-            SourceLostError: The store does not answer.
-        """
+        """See `Reader`."""
         return [_run(row) for row in self._pages("quality_runs", window) if self._is_meant(row)]
 
     def calls(self, window: Window) -> Iterator[Record]:
-        """Yield the tokens of each operation by node and model.
-
-        Raises:
-            SourceLostError: The store does not answer.
-        """
+        """See `Reader`."""
         return self._pages("quality_calls", window)
 
     def rows(self, window: Window, runs: Sequence[FlowRun], weights: Sequence[float], columns: Columns) -> list[Row]:
-        """Return the words of runs, in the same order.
-
-        Args:
-            window: The window that they are of.
-            runs: The runs.
-            weights: How many runs each stands for.
-            columns: What the columns are called.
-
-        Raises:
-            SourceLostError: The store does not answer.
-        """
+        """See `Reader`."""
         words: dict[tuple[str, str], Mapping[str, Any]] = {}
         operations_left = iter(dict.fromkeys(run.trace_id for run in runs))
         while some := list(islice(operations_left, _ROWS_AT_ONCE)):

@@ -29,7 +29,6 @@ from pf_monitor.quality.report import (
 )
 from pf_monitor.quality.sampling import Drawn, draw
 from pf_monitor.quality.writing import AT_ONCE, Writer
-from pf_monitor.views.source import Source
 
 OnProgress = Callable[[str, int, int], None]
 """Is told what is being done, how much of it is done, and of how much."""
@@ -43,7 +42,7 @@ _LOOKS_A_MONTH: Final = 30
 
 def run(
     monitor: Monitor,
-    source: Source,
+    reader: Reader,
     data: Path,
     writer: Writer | None,
     *,
@@ -55,7 +54,7 @@ def run(
 
     Args:
         monitor: The monitor.
-        source: What answers queries.
+        reader: Where flow runs are found.
         data: The data folder: the ledger and the reports are in it.
         writer: Where scores and aggregates are written; None leaves that to a later run.
         now: The time that the window is reckoned from; now, unless a run was interrupted, whose time is kept.
@@ -74,7 +73,7 @@ def run(
         end = now or datetime.now(UTC)
         longest = max(signal.window.size + signal.window.offset for signal in monitor.signals)
         opened = ledger.begin(monitor.name, (end - longest, end))
-        work = _Run(monitor, Reader(source, monitor.target), ledger, opened, writer, on_progress)
+        work = _Run(monitor, reader, ledger, opened, writer, on_progress)
         report = asyncio.run(work.report(source_name))
         if report.ending in {Ending.COMPLETE, Ending.OUT_OF_BUDGET}:
             ledger.end(opened.id)

@@ -5,28 +5,26 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
 from pf_monitor.cli._azure import ResourceId, Workspace, azure_source, read_target
-from pf_monitor.cli._local import default_directory, needs_local_extra
-from pf_monitor.cli._rules import read_rules, rules_file
-from pf_monitor.cli._source import ServerSource
-from pf_monitor.local import PORT, connection_string
+from pf_monitor.cli._local import needs_extra, needs_local_extra
+from pf_monitor.cli.monitor._reading import File, read_file, say_problems
+from pf_monitor.local import PORT, default_directory
 from pf_monitor.settings import CONNECTION_STRING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from pf_monitor.azure.source import Target
+    from pf_monitor.quality.here import Place
     from pf_monitor.quality.monitor import Monitor
     from pf_monitor.quality.report import RunReport
     from pf_monitor.quality.run import OnProgress
-    from pf_monitor.views.source import Source
 
 USAGE: Final = 2
 """The exit code where the command, the file or the setup is wrong."""
@@ -36,7 +34,7 @@ UNFINISHED: Final = 4
 
 
 def run(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The monitor's file.", show_default=False)],
+    file: File,
     *,
     once: Annotated[
         bool, typer.Option("--once", help="Run now, whatever the trigger says. That is the default.")
@@ -82,7 +80,7 @@ def exit_code(report: RunReport) -> int:
 
 
 def run_and_keep(monitor: Monitor, url: str | None, target: Target | None, directory: Path, talk: Console) -> RunReport:
-    """Run a monitor, keep its report, and tell whom it is to be told.
+    """Run a monitor, keep its report, and tell whom it is to be told; ends the command with a message if it cannot.
 
     Args:
         monitor: The monitor.
@@ -91,77 +89,40 @@ def run_and_keep(monitor: Monitor, url: str | None, target: Target | None, direc
         directory: The data folder.
         talk: Where progress is shown.
     """
-    from pf_monitor.quality import report as reports
-    from pf_monitor.quality.judging.ledger import LedgerError
-    from pf_monitor.quality.judging.prompts import PromptError
-    from pf_monitor.quality.judging.server import JudgeError
-    from pf_monitor.quality.run import run as run_monitor
-    from pf_monitor.quality.writing import Writer
+    with needs_extra("quality"):
+        from pf_monitor.quality.here import PlaceError, run_at
+        from pf_monitor.quality.judging.ledger import LedgerError
+        from pf_monitor.quality.judging.prompts import PromptError
+        from pf_monitor.quality.judging.server import JudgeError
 
-    with ExitStack() as resources:
-        place = resources.enter_context(_place(url, target, directory))
-        writer = None
-        if place.connection_string:
-            writer = Writer(place.connection_string, monitor.name)
-            resources.callback(writer.close)
-        on_progress = resources.enter_context(_progress(talk))
-        try:
-            report = run_monitor(
-                monitor, place.source, directory, writer, source_name=place.name, on_progress=on_progress
-            )
-            path = reports.write(report, directory)
-        except (LedgerError, PromptError, JudgeError, ModuleNotFoundError) as error:
-            _refuse(str(error))
-        except OSError as error:
-            _refuse(f"The report cannot be written: {error}")
-    talk.print(f"[dim]The report is kept in {path}[/dim]", soft_wrap=True)
-    _tell(monitor, report, directory)
-    return report
-
-
-class _Place(NamedTuple):
-    """Where rows come from and scores go."""
-
-    source: Source
-    name: str
-    connection_string: str
+    try:
+        with _place(url, target, directory) as place, _progress(talk) as on_progress:
+            ran = run_at(place, monitor, directory, on_progress)
+    except (LedgerError, PromptError, JudgeError, PlaceError) as error:
+        _refuse(str(error))
+    except OSError as error:
+        _refuse(f"The report cannot be written: {error}. Check the folder {directory}")
+    for message in ran.untold:
+        typer.echo(message, err=True)
+    talk.print(f"[dim]The report is kept in {ran.path}[/dim]", soft_wrap=True)
+    return ran.report
 
 
 @contextmanager
-def _place(url: str | None, target: Target | None, directory: Path) -> Iterator[_Place]:
+def _place(url: str | None, target: Target | None, directory: Path) -> Iterator[Place]:
+    from pf_monitor.quality.here import Place, this_machine
+
     if target is not None:
         with azure_source(target) as azure:
-            yield _Place(azure, target.id, os.environ.get(CONNECTION_STRING, ""))
+            yield Place(azure, target.id, os.environ.get(CONNECTION_STRING, ""))
         return
-    with needs_local_extra():
-        from pf_monitor.insights import StoreError
-        from pf_monitor.insights.server import running
-
-    given = url or f"http://127.0.0.1:{PORT}"
-    with ServerSource.connect(given) as server:
-        if server.is_up():
-            where = urlsplit(given)
-            yield _Place(server, given, connection_string(where.port or 80, where.hostname or "127.0.0.1"))
-            return
-    if url is not None:
-        _refuse(f"No local Application Insights answers at {url}. Start one with: pf-monitor up")
-    if not directory.is_dir():
-        _refuse(f"There is no telemetry in {directory}. Run a monitored flow first, or name another place with --url")
-    with ExitStack() as resources:
-        try:  # nobody else has the store open: it is served for as long as the run takes, so that scores can come in
-            port = resources.enter_context(running(directory))
-        except StoreError as error:
-            _refuse(f"{error}. Start the store's server with: pf-monitor up")
-        own = f"http://127.0.0.1:{port}"
-        yield _Place(resources.enter_context(ServerSource.connect(own)), str(directory), connection_string(port))
+    with needs_local_extra(), this_machine(url, directory) as place:
+        yield place
 
 
 def _read(file: Path) -> Monitor:
-    from pf_monitor.quality.schedule_file import read
-
-    reading = read(file)
-    for problem in reading.problems:
-        typer.echo(problem.located(reading.source), err=True)
+    reading = read_file(file)
+    say_problems(reading)
     if reading.monitor is None:
         raise typer.Exit(USAGE)
     return reading.monitor
@@ -170,37 +131,6 @@ def _read(file: Path) -> Monitor:
 def _refuse(message: str) -> NoReturn:
     typer.echo(message, err=True)
     raise typer.Exit(USAGE)
-
-
-def _tell(monitor: Monitor, report: RunReport, directory: Path) -> None:
-    """Deliver what there is to tell to the receivers of the alerts' file."""
-    from pf_monitor.quality.notices import notices
-
-    found = notices(monitor, report)
-    path = rules_file(directory)
-    if not found:
-        return
-    if not path.is_file():
-        if monitor.alerts.emails or monitor.alerts.receivers:
-            typer.echo(
-                f"Nobody is told: there are no receivers in {path}. Name them with: pf-monitor alerts new", err=True
-            )
-        return
-    receivers = read_rules(path).receivers
-    wanted = monitor.alerts.receivers or tuple(receivers)
-    from pf_monitor.alerts.notification import NotificationError, send
-    from pf_monitor.alerts.rules import Severity
-
-    for name in wanted:
-        for notice in found:
-            if name not in receivers:
-                typer.echo(f"{name} was not told: there is no receiver of this name in {path}", err=True)
-                break
-            try:
-                severity = Severity.ERROR if notice.is_failure else Severity.WARNING
-                send(receivers[name], notice.title, notice.body, severity)
-            except NotificationError as error:
-                typer.echo(f"{name} was not told: {error}", err=True)
 
 
 @contextmanager
