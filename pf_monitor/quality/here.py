@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -44,12 +45,10 @@ class Ran(NamedTuple):
     Attributes:
         report: Its report.
         path: Where that is kept.
-        untold: Who was not told of it, and why.
     """
 
     report: RunReport
     path: Path
-    untold: list[str]
 
 
 def run_monitor(
@@ -104,8 +103,9 @@ def run_at(
             resources.callback(writer.close)
         reader = TelemetryReader(place.source, monitor.target)
         report = run(monitor, reader, directory, writer, source_name=place.name, on_progress=on_progress)
-    path = reports.write(report, directory)
-    return Ran(report, path, tell(monitor, report, directory))
+    # Who was not told, and why, stands in the report: a run does not fail for it, and must not hide it.
+    report = replace(report, notes=(*report.notes, *tell(monitor, report, directory)))
+    return Ran(report, reports.write(report, directory))
 
 
 @contextmanager

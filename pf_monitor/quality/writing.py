@@ -68,6 +68,7 @@ class Writer:
         from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
+        from opentelemetry.sdk.metrics.view import View
         from opentelemetry.sdk.resources import Resource
 
         from pf_monitor.pipeline.transport import CompressingTransport
@@ -83,7 +84,9 @@ class Writer:
         exporter = Telling(**self._options, transport=CompressingTransport())
         reader = PeriodicExportingMetricReader(exporter, float("inf"))
         resource = Resource.create({"service.name": self._monitor})
-        provider = MeterProvider([reader], resource, shutdown_on_exit=False)
+        # OpenTelemetry writes an instrument's name in small letters, and a view's name as it is.
+        views = [View(instrument_name=name.lower(), name=name) for name in values]
+        provider = MeterProvider([reader], resource, shutdown_on_exit=False, views=views)
         meter = provider.get_meter(names.QUALITY_METRIC_NAMESPACE)
         for name, value in values.items():
             meter.create_gauge(name).set(value, {"monitor": self._monitor})

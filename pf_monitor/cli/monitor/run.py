@@ -102,8 +102,6 @@ def run_and_keep(monitor: Monitor, url: str | None, target: Target | None, direc
         _refuse(str(error))
     except OSError as error:
         _refuse(f"The report cannot be written: {error}. Check the folder {directory}")
-    for message in ran.untold:
-        typer.echo(message, err=True)
     talk.print(f"[dim]The report is kept in {ran.path}[/dim]", soft_wrap=True)
     return ran.report
 
