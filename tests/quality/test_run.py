@@ -73,8 +73,8 @@ def test_scores_stand_beside_the_runs_that_they_judge(store, tmp_path):
     store.run_flow([GOOD, BAD])
     run(store, monitor_file(tmp_path))
     rows = store.rows(
-        "customEvents | join kind=inner (requests | project operation_Id, run = id, answer = tostring(customDimensions.answer)) "
-        "on operation_Id | where operation_ParentId == run "
+        "let runs = requests | project operation_Id, run = id, answer = tostring(customDimensions.answer);"
+        "customEvents | join kind=inner runs on operation_Id | where operation_ParentId == run"
         "| project answer, role = cloud_RoleName, customDimensions | order by answer asc, tostring(customDimensions) asc"
     )
     assert [(row["answer"], row["role"]) for row in rows] == [(BAD.answer, "chat")] * 2 + [(GOOD.answer, "chat")] * 2
