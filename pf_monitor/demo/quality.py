@@ -58,7 +58,7 @@ def judge(
         target=Target(flow=FLOW),
         baseline=Baseline(BaselineKind.NONE),
     )
-    writer = Writer(connection_string(port), monitor.name)
+    writer = Writer(connection_string(port), monitor.name, source)
     try:
         report = run(
             monitor,

@@ -99,7 +99,7 @@ def run_at(
     with ExitStack() as resources:
         writer = None
         if place.connection_string:
-            writer = Writer(place.connection_string, monitor.name)
+            writer = Writer(place.connection_string, monitor.name, place.source)
             resources.callback(writer.close)
         reader = TelemetryReader(place.source, monitor.target)
         report = run(monitor, reader, directory, writer, source_name=place.name, on_progress=on_progress)

@@ -266,10 +266,15 @@ class _Run:
         ]
         for start in range(0, len(new), AT_ONCE):
             some = new[start : start + AT_ONCE]
-            if self._writer is not None and self._writer.write_scores(some):
+            if self._writer is not None and self._send(self._writer, some):
                 self._ledger.mark_written(one.key for one in some if one.key)
             else:
                 self._unwritten += len(some)
+
+    def _send(self, writer: Writer, scored: Sequence[Scored]) -> bool:
+        if self._opened.is_resumed:
+            scored = writer.missing(scored, self._opened.started)
+        return not scored or writer.write_scores(scored)
 
     def _write_aggregates(self, report: RunReport) -> None:
         if self._unwritten:

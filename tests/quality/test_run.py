@@ -16,7 +16,7 @@ from scene import BAD, GOOD, Exchange, monitor_file, scene
 from typer.testing import CliRunner
 
 from pf_monitor.cli import app
-from pf_monitor.quality import run_monitor
+from pf_monitor.quality import reading, run_monitor
 from pf_monitor.quality.report import Ending, Verdict
 
 DOCUMENTED = Path(__file__).parent / "documented"
@@ -75,13 +75,14 @@ def test_scores_stand_beside_the_runs_that_they_judge(store, tmp_path):
     rows = store.rows(
         "let runs = requests | project operation_Id, run = id, answer = tostring(customDimensions.answer);"
         "customEvents | join kind=inner runs on operation_Id | where operation_ParentId == run"
-        "| project answer, role = cloud_RoleName, customDimensions | order by answer asc, tostring(customDimensions) asc"
+        "| project answer, role = cloud_RoleName, customDimensions | order by answer asc"
     )
     assert [(row["answer"], row["role"]) for row in rows] == [(BAD.answer, "chat")] * 2 + [(GOOD.answer, "chat")] * 2
     scores = [json.loads(row["customDimensions"]) for row in rows]
     versions = {score["gen_ai.evaluation.name"]: score.pop("pf_monitor.evaluator") for score in scores}
     assert all(version.startswith(STAND_IN) for version in versions.values())
-    assert scores[0] == {
+    worst = min(scores, key=lambda score: score["gen_ai.evaluation.score.value"])
+    assert worst == {
         "gen_ai.evaluation.explanation": f"{WORDS} 0 % of the answer's words are in the context. "
         "0 % of the answer's words are in the question.",
         "gen_ai.evaluation.name": "groundedness",
@@ -128,6 +129,13 @@ def test_a_window_that_overlaps_is_free_and_writes_nothing_twice(store, tmp_path
     assert by_metric(second)["fluency"].judged == 15
     assert "20 judgements were known from earlier runs and cost nothing." in second.notes
     assert store.rows("customEvents | count") == [{"Count": 30}]
+
+
+def test_pages_of_a_large_window_are_read_to_the_end(store, tmp_path, monkeypatch):
+    store.run_flow([GOOD] * 25)
+    monkeypatch.setattr(reading, "_PAGE", 7)
+    report = run(store, monitor_file(tmp_path))
+    assert (report.metrics[0].rows, report.tokens[0].runs, report.tokens[0].total_tokens) == (25, 25, 2_750)
 
 
 def test_a_sample_is_the_same_for_every_metric_and_every_run(store, tmp_path):

@@ -2,8 +2,8 @@
 
 A judgement is known by the run that was judged, the metric, the version of the prompt and the judge. Windows that
 overlap find it here and pay nothing. Every call is written down before it is made: after a kill, the calls that were
-under way are known, and so is what they may have cost at most. Their rows are asked once more, since whether the judge
-had answered is known to nobody; a row that is interrupted twice is given up.
+under way are known, and so is what they may have cost at most. Their rows are asked about once more, since whether the
+judge had answered is known to nobody.
 
 The file is written by one process at a time: a lock on a second file is held as long as the ledger is open, and the
 operating system frees it when the process ends, however it ends.
@@ -23,7 +23,6 @@ from typing import Final, NamedTuple, Self
 
 FILE_NAME: Final = "judgements.sqlite"
 
-_MOST_INTERRUPTIONS: Final = 2
 _LOCK_WAIT_S: Final = 5.0
 
 _SCHEMA: Final = """
@@ -186,11 +185,6 @@ class Ledger:
         self._database.execute(
             "UPDATE judgements SET state = ?, interruptions = interruptions + 1 WHERE state = ?",
             (State.UNANSWERED, State.ASKING),
-        )
-        self._database.execute(
-            "UPDATE judgements SET state = ?, reason = 'interrupted twice while it was judged' "
-            "WHERE state = ? AND interruptions >= ?",
-            (State.FAILED, State.UNANSWERED, _MOST_INTERRUPTIONS),
         )
         found = self._database.execute(
             "SELECT id, started, window_start, window_end FROM runs WHERE monitor = ? AND ended IS NULL "
