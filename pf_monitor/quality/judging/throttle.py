@@ -1,8 +1,8 @@
 """How fast to ask: as many calls at once as may be, and no faster than the server allows.
 
-A server that answers 429 says how long to wait, and everybody waits. From then on calls are spaced: at first by the rate
-at which the server has been answering, which is about the rate that it allows. With each further refusal the rate falls
-a little, though never below that at which the server answers, and meanwhile it grows slowly.
+A server that answers 429 says how long to wait, and everybody waits. From then on calls are spaced: at first by the
+rate at which the server has been answering, which is about the rate that it allows. With each further refusal the rate
+falls a little, though never below that at which the server answers, and meanwhile it grows slowly.
 """
 
 from __future__ import annotations
