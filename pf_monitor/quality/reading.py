@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from pf_monitor import queries
 from pf_monitor.quality.judging.rows import Row
@@ -61,8 +61,25 @@ _NUMBERS: Final = (
 )
 
 
+@runtime_checkable
+class Runs(Protocol):
+    """Where flow runs are read from."""
+
+    def runs(self, window: Window) -> list[FlowRun]:
+        """Return the flow runs of a window."""
+
+    def calls(self, window: Window) -> Iterator[Record]:
+        """Yield the tokens of each operation by node and model."""
+
+    def rows(self, window: Window, runs: Sequence[FlowRun], weights: Sequence[float], columns: Columns) -> list[Row]:
+        """Return the words of runs, in the same order."""
+
+    def notes(self) -> list[str]:
+        """Return what has to be said about what was read."""
+
+
 class Reader:
-    """Reads the runs of a target.
+    """Reads the runs of a target from Application Insights.
 
     Args:
         source: What answers queries.
@@ -119,6 +136,10 @@ class Reader:
             )
             for run, weight in zip(runs, weights, strict=True)
         ]
+
+    def notes(self) -> list[str]:
+        """Return what has to be said about what was read: nothing."""
+        return []
 
     def _is_meant(self, row: Record) -> bool:
         wanted = self._target.deployment

@@ -17,7 +17,7 @@ from pf_monitor.quality.judging.judge import Bench, Scored, Session
 from pf_monitor.quality.judging.ledger import Ledger, OpenRun, Spent, State
 from pf_monitor.quality.judging.server import JudgeError, JudgeServer
 from pf_monitor.quality.monitor import BaselineKind, Monitor, QualitySignal, Sampling, Strata, TokenSignal
-from pf_monitor.quality.reading import FlowRun, Reader, SourceLostError, Window
+from pf_monitor.quality.reading import FlowRun, Reader, Runs, SourceLostError, Window
 from pf_monitor.quality.report import (
     Bill,
     DriftReport,
@@ -43,7 +43,7 @@ _LOOKS_A_MONTH: Final = 30
 
 def run(
     monitor: Monitor,
-    source: Source,
+    source: Source | Runs,
     data: Path,
     writer: Writer | None,
     *,
@@ -55,7 +55,7 @@ def run(
 
     Args:
         monitor: The monitor.
-        source: What answers queries.
+        source: What answers queries, or a reader of collected data.
         data: The data folder: the ledger and the reports are in it.
         writer: Where scores and aggregates are written; None leaves that to a later run.
         now: The time that the window is reckoned from; now, unless a run was interrupted, whose time is kept.
@@ -74,7 +74,8 @@ def run(
         end = now or datetime.now(UTC)
         longest = max(signal.window.size + signal.window.offset for signal in monitor.signals)
         opened = ledger.begin(monitor.name, (end - longest, end))
-        work = _Run(monitor, Reader(source, monitor.target), ledger, opened, writer, on_progress)
+        reader = source if isinstance(source, Runs) else Reader(source, monitor.target)
+        work = _Run(monitor, reader, ledger, opened, writer, on_progress)
         report = asyncio.run(work.report(source_name))
         if report.ending in {Ending.COMPLETE, Ending.OUT_OF_BUDGET}:
             ledger.end(opened.id)
@@ -94,7 +95,7 @@ class _Run:
     def __init__(
         self,
         monitor: Monitor,
-        reader: Reader,
+        reader: Runs,
         ledger: Ledger,
         opened: OpenRun,
         writer: Writer | None,
@@ -140,6 +141,7 @@ class _Run:
             ending = Ending.STOPPED
             self._notes.append("The run was stopped. The next run takes it up; what was judged is kept.")
         ending = self._judging_ended(ending)
+        self._notes += self._reader.notes()
         metrics = self._metric_reports()
         used = purse.run
         report = RunReport(
