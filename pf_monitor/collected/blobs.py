@@ -18,7 +18,12 @@ CONNECTION_STRING: Final = "AZURE_STORAGE_CONNECTION_STRING"
 """The variable that Azure's own tools read too."""
 
 _LARGEST_BLOCK: Final = 4_000_000
-_OPTIONS: Final[dict[str, Any]] = {"connection_timeout": 5, "read_timeout": 20, "retry_total": 1, "logging_enable": False}
+_OPTIONS: Final[dict[str, Any]] = {
+    "connection_timeout": 5,
+    "read_timeout": 20,
+    "retry_total": 1,
+    "logging_enable": False,
+}
 _CHUNK: Final = 4 << 20
 
 

@@ -24,7 +24,9 @@ from pf_monitor.collected.spans import Call, SpanFacts, clean, read_span, read_t
 _OURS: Final = re.compile(r"(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})")
 """The correlation id that pf_monitor writes: the trace and the span of the flow run."""
 
-_DEPLOYMENT: Final = re.compile(r"/onlineEndpoints/(?P<endpoint>[^/]+)/deployments/(?P<deployment>[^/]+)", re.IGNORECASE)
+_DEPLOYMENT: Final = re.compile(
+    r"/onlineEndpoints/(?P<endpoint>[^/]+)/deployments/(?P<deployment>[^/]+)", re.IGNORECASE
+)
 
 _SCHEMA: Final = """
 PRAGMA journal_mode = OFF;
@@ -42,6 +44,7 @@ CREATE TABLE runs (
 );
 CREATE INDEX by_correlation ON runs (correlation);
 CREATE INDEX by_request ON runs (request);
+CREATE INDEX by_trace ON runs (trace, span);
 """
 
 
@@ -141,7 +144,7 @@ class Index:
 
     def runs(self) -> Iterator[CollectedRun]:
         """Yield all runs, in the order of their ids."""
-        for found in self._database.execute(f"SELECT {_RUN} FROM runs ORDER BY trace, span"):
+        for found in self._database.execute(_ALL):
             yield _run(found)
 
     def find(self, trace_id: str, span_id: str) -> CollectedRun | None:
@@ -263,10 +266,16 @@ class Index:
         )
 
 
-_RUN: Final = "trace, span, flow, endpoint, deployment, outcome, numbers, words, calls"
-_FIND: Final = f"SELECT {_RUN} FROM runs WHERE trace = ? AND span = ?"
+_ALL: Final = (
+    "SELECT trace, span, flow, endpoint, deployment, outcome, numbers, words, calls FROM runs ORDER BY trace, span"
+)
+_FIND: Final = (
+    "SELECT trace, span, flow, endpoint, deployment, outcome, numbers, words, calls FROM runs "
+    "WHERE trace = ? AND span = ?"
+)
 _TRACED: Final = (
-    "SELECT rowid, words FROM runs WHERE flow != '' AND (correlation = ? OR (request != '' AND request IN (?, ?))) LIMIT 1"
+    "SELECT rowid, words FROM runs "
+    "WHERE flow != '' AND (correlation = ? OR (request != '' AND request IN (?, ?))) LIMIT 1"
 )
 
 

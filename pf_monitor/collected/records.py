@@ -1,7 +1,7 @@
 """The collector's format: JSON objects, a line each or several on one, in files by collection and hour.
 
-Source: "Collect production data from models deployed for real-time inferencing", learn.microsoft.com, and the files that
-it writes, in which several objects may share a line.
+Source: "Collect production data from models deployed for real-time inferencing" on learn.microsoft.com, and the files
+that the collector writes, in which several objects may share a line.
 """
 
 from __future__ import annotations

@@ -89,7 +89,9 @@ class CollectedReader:
         if damaged:
             said.append(f"{damaged} pieces of the collected data are damaged and were left out.")
         if elsewhere:
-            said.append(f"{elsewhere} records are too large for their file; their data lies elsewhere and was left out.")
+            said.append(
+                f"{elsewhere} records are too large for their file; their data lies elsewhere and was left out."
+            )
         return said
 
     def close(self) -> None:

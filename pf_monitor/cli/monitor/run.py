@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pf_monitor.azure.source import Target
+    from pf_monitor.collected.places import Place as CollectedPlace
     from pf_monitor.quality.monitor import Monitor
+    from pf_monitor.quality.reading import Runs
     from pf_monitor.quality.report import RunReport
     from pf_monitor.quality.run import OnProgress
     from pf_monitor.views.source import Source
@@ -42,6 +44,10 @@ def run(
         bool, typer.Option("--once", help="Run now, whatever the trigger says. That is the default.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    collected: Annotated[
+        str | None,
+        typer.Option(metavar="PLACE", help="Read collected data in this folder or blob container.", show_default=False),
+    ] = None,
     url: Annotated[
         str | None, typer.Option(help=f"A running local Application Insights. Default: http://127.0.0.1:{PORT}.")
     ] = None,
@@ -51,8 +57,9 @@ def run(
     """Run a monitor now: sample the window, judge it, write the scores beside the runs, and report.
 
     Exit codes: 0 pass, 1 fail, 2 the command or the file is wrong, 3 inconclusive or no data, 4 the run could not be
-    finished. A run that was interrupted is taken up; nothing is judged twice. In Azure, scores are written to the
-    resource of APPLICATIONINSIGHTS_CONNECTION_STRING.
+    finished. A run that was interrupted is taken up; nothing is judged twice. Where production_data of the file names
+    a folder or a blob, collected data is read there. In Azure, scores are written to the resource of
+    APPLICATIONINSIGHTS_CONNECTION_STRING.
 
     `pf-monitor monitor run monitor.yaml`
 
@@ -62,9 +69,8 @@ def run(
     monitor = _read(file)
     from rich.console import Console
 
-    report = run_and_keep(
-        monitor, url, read_target(resource_id, workspace), default_directory(), Console(stderr=True, highlight=False)
-    )
+    asked = Asked(url, read_target(resource_id, workspace), _collected(monitor, file, collected))
+    report = run_and_keep(monitor, asked, default_directory(), Console(stderr=True, highlight=False))
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
     else:
@@ -81,13 +87,26 @@ def exit_code(report: RunReport) -> int:
     return {Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 3, Verdict.NO_DATA: 3}.get(report.verdict, 0)
 
 
-def run_and_keep(monitor: Monitor, url: str | None, target: Target | None, directory: Path, talk: Console) -> RunReport:
+class Asked(NamedTuple):
+    """Where flow runs are looked for.
+
+    Attributes:
+        url: A running local Application Insights; None for the usual one, or else the data folder's own store.
+        target: What in Azure is asked, if anything.
+        collected: Where collected data lies, if that is what is read.
+    """
+
+    url: str | None
+    target: Target | None
+    collected: Sequence[CollectedPlace] = ()
+
+
+def run_and_keep(monitor: Monitor, asked: Asked, directory: Path, talk: Console) -> RunReport:
     """Run a monitor, keep its report, and tell whom it is to be told.
 
     Args:
         monitor: The monitor.
-        url: A running local Application Insights; None for the usual one, or else the data folder's own store.
-        target: What in Azure is asked, if anything.
+        asked: Where flow runs are looked for.
         directory: The data folder.
         talk: Where progress is shown.
     """
@@ -99,7 +118,7 @@ def run_and_keep(monitor: Monitor, url: str | None, target: Target | None, direc
     from pf_monitor.quality.writing import Writer
 
     with ExitStack() as resources:
-        place = resources.enter_context(_place(url, target, directory))
+        place = resources.enter_context(_place(monitor, asked, directory))
         writer = None
         if place.connection_string:
             writer = Writer(place.connection_string, monitor.name)
@@ -122,13 +141,22 @@ def run_and_keep(monitor: Monitor, url: str | None, target: Target | None, direc
 class _Place(NamedTuple):
     """Where rows come from and scores go."""
 
-    source: Source
+    source: Source | Runs
     name: str
     connection_string: str
 
 
 @contextmanager
-def _place(url: str | None, target: Target | None, directory: Path) -> Iterator[_Place]:
+def _place(monitor: Monitor, asked: Asked, directory: Path) -> Iterator[_Place]:
+    url, target, collected = asked
+    if collected:
+        from pf_monitor.quality.collected import CollectedReader
+        from pf_monitor.quality.monitor import Columns
+
+        columns = next((signal.columns for signal in monitor.quality_signals), Columns())
+        with CollectedReader(collected, monitor.target, columns) as reader:
+            yield _Place(reader, ", ".join(place.name for place in collected), _where_scores_go(url))
+        return
     if target is not None:
         with azure_source(target) as azure:
             yield _Place(azure, target.id, os.environ.get(CONNECTION_STRING, ""))
@@ -154,6 +182,29 @@ def _place(url: str | None, target: Target | None, directory: Path) -> Iterator[
             _refuse(f"{error}. Start the store's server with: pf-monitor up")
         own = f"http://127.0.0.1:{port}"
         yield _Place(resources.enter_context(ServerSource.connect(own)), str(directory), connection_string(port))
+
+
+def _where_scores_go(url: str | None) -> str:
+    """Return the connection string of what is there to take the scores of collected data; none leaves them kept."""
+    given = url or f"http://127.0.0.1:{PORT}"
+    with ServerSource.connect(given) as server:
+        if server.is_up():
+            where = urlsplit(given)
+            return connection_string(where.port or 80, where.hostname or "127.0.0.1")
+    return os.environ.get(CONNECTION_STRING, "")
+
+
+def _collected(monitor: Monitor, file: Path, given: str | None) -> list[CollectedPlace]:
+    """Return where collected data lies: as the command says, or else as the file does."""
+    from pf_monitor.collected.places import PlaceError, place
+
+    try:
+        if given is not None:
+            return [place(given)]
+        named = [data.path for signal in monitor.signals for data in signal.data if not data.is_asset]
+        return [place(address, file.absolute().parent) for address in dict.fromkeys(named)]
+    except PlaceError as error:
+        _refuse(str(error))
 
 
 def _read(file: Path) -> Monitor:
