@@ -25,7 +25,7 @@ _OURS: Final = re.compile(r"(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})")
 """The correlation id that pf_monitor writes: the trace and the span of the flow run."""
 
 _DEPLOYMENT: Final = re.compile(
-    r"/onlineEndpoints/(?P<endpoint>[^/]+)/deployments/(?P<deployment>[^/]+)", re.IGNORECASE
+    r"/onlineEndpoints/(?P<endpoint>[^/]+)(?:/deployments/(?P<deployment>[^/]+))?", re.IGNORECASE
 )
 
 _SCHEMA: Final = """
@@ -259,7 +259,7 @@ class Index:
         calls: list[dict[str, Any]],
     ) -> None:
         where = _DEPLOYMENT.search(source)
-        place = (where["endpoint"], where["deployment"]) if where else ("", "")
+        place = (where["endpoint"], where["deployment"] or "") if where else ("", "")
         self._database.execute(
             "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*ids, *place, *said, _dumped(numbers), _dumped(asdict(words)), _dumped(calls)),

@@ -96,10 +96,14 @@ class Folder:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+            size = os.fstat(file).st_size
             try:
                 while data:
                     data = data[os.write(file, data) :]
                 os.fsync(file)
+            except OSError:  # it will be tried again: no half of it shall stay
+                os.ftruncate(file, size)
+                raise
             finally:
                 os.close(file)
         except OSError as error:

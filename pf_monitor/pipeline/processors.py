@@ -147,6 +147,11 @@ def _within(text: str, budget: int) -> str:
     return text[:low]
 
 
+def described(deployment: str | None = None) -> tuple[Callable[[Item], Item | None], ...]:
+    """Return what every item goes through, wherever it is sent. Numbers come before ids, ids before content."""
+    return describe, count, deployed_as(deployment), correlate, own_facts
+
+
 def processors(deployment: str | None = None) -> tuple[Callable[[Item], Item | None], ...]:
-    """Return the pipeline. Numbers come before ids, ids before content."""
-    return describe, count, deployed_as(deployment), correlate, own_facts, fit
+    """Return the pipeline to Application Insights."""
+    return *described(deployment), fit

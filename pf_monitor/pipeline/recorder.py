@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pf_monitor.model import names
 from pf_monitor.pipeline.item import CustomEvent
 from pf_monitor.pipeline.metrics import Metrics
-from pf_monitor.pipeline.processors import processors
+from pf_monitor.pipeline.processors import described, processors
 from pf_monitor.pipeline.sampling import SAMPLE_RATE, WHOLE, RequestEnd, Sampler
 from pf_monitor.pipeline.spans import to_item, to_span
 from pf_monitor.pipeline.worker import DELAY_S, Worker
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from pf_monitor.model.step import Step
+    from pf_monitor.pipeline.collecting import Collecting
     from pf_monitor.pipeline.sampling import Kept
     from pf_monitor.pipeline.sinks import Sink
     from pf_monitor.settings import Settings
@@ -55,6 +56,7 @@ class PipelineRecorder:
         self._starting = threading.RLock()
         """Held while the instruments are made: the first steps of a server may end at the same time."""
         self._sampler = Sampler.wanted(settings)
+        self._collecting = self._wanted_collecting(settings)
         self._worker: Worker[Step | RequestEnd | CustomEvent] = Worker(self._deliver, delay_s)
         self._random = random.Random()  # noqa: S311 - ids, not secrets; own, so that a user's seed repeats none
 
@@ -116,6 +118,8 @@ class PipelineRecorder:
         """
         deadline = time.monotonic() + timeout
         sent = self._worker.flush(timeout)
+        if self._collecting is not None:
+            sent = self._collecting.flush(max(0.0, deadline - time.monotonic())) and sent
         if self._meter_provider is not None:
             left_ms = max(0.0, deadline - time.monotonic()) * 1e3
             sent = self._meter_provider.force_flush(left_ms) and sent
@@ -131,6 +135,8 @@ class PipelineRecorder:
         if self._sampler is not None:
             self._worker.put(RequestEnd(None))
         self._worker.stop(timeout)
+        if self._collecting is not None:
+            self._collecting.stop(max(0.0, deadline - time.monotonic()))
         if self._meter_provider is not None:
             self._meter_provider.shutdown(max(0.0, deadline - time.monotonic()) * 1e3)
         self._sink.shutdown()
@@ -144,11 +150,20 @@ class PipelineRecorder:
             for step in steps:
                 if not isinstance(step, RequestEnd):
                     self._metrics.record(step)
+        if self._collecting is not None:
+            self._collecting.take(step for step in steps if not isinstance(step, RequestEnd))
         spans = [span for step, rate in self._sampled(steps) if (span := self._span(step, rate)) is not None]
         if spans:
             self._sink.send_spans(spans)
         if events:
             self._sink.send_events(events)
+
+    def _wanted_collecting(self, settings: Settings) -> Collecting | None:
+        if not settings.collect_to:
+            return None
+        from pf_monitor.pipeline.collecting import Collecting
+
+        return Collecting.wanted(settings, described(settings.deployment))
 
     def _sampled(self, steps: list[Step | RequestEnd]) -> list[Kept]:
         if self._sampler is not None:
