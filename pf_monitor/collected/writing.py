@@ -80,9 +80,10 @@ class Collector:
             Whether all of it was written in time.
         """
         with self._changed:
-            self._is_asked = True
+            self._asked += 1
+            mine = self._asked
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._is_asked, timeout)
+            self._changed.wait_for(lambda: self._answered >= mine, timeout)
             return not self._size
 
     def stop(self, timeout: float) -> None:
@@ -109,7 +110,7 @@ class Collector:
         self._place: Place | None = None
         self._waiting: dict[str, list[bytes]] = {}
         self._size = 0
-        self._is_asked = False
+        self._asked = self._answered = 0
         self._is_away = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="pf_monitor_collected", daemon=True)
@@ -125,7 +126,7 @@ class Collector:
         while not is_last:
             with self._changed:
                 self._changed.wait_for(self._is_due, pause)
-                is_last = self._stopping
+                is_last, asked = self._stopping, self._asked
                 batch, self._waiting = self._waiting, {}
             unwritten = self._write(batch)
             with self._changed:
@@ -134,14 +135,14 @@ class Collector:
                     unwritten.setdefault(path, []).extend(lines)
                 self._waiting = unwritten
                 self._size = sum(len(line) for lines in unwritten.values() for line in lines)
-                self._is_asked = False
+                self._answered = asked
                 self._changed.notify_all()
             pause = min(_LONGEST_PAUSE_S, pause * 2) if self._is_away else self._delay_s
         if self._place is not None:
             self._place.close()
 
     def _is_due(self) -> bool:
-        return self._stopping or self._is_asked or (self._size >= _AT_ONCE and not self._is_away)
+        return self._stopping or self._asked > self._answered or (self._size >= _AT_ONCE and not self._is_away)
 
     def _write(self, batch: dict[str, list[bytes]]) -> dict[str, list[bytes]]:
         """Write a batch and return what could not be written."""
