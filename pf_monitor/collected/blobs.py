@@ -102,7 +102,7 @@ class Blobs:
         from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 
         def create() -> None:
-            blob.create_append_blob(etag="*", match_condition=MatchConditions.IfMissing)
+            blob.create_append_blob(match_condition=MatchConditions.IfMissing)
 
         try:
             try:
