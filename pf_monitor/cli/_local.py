@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import NoReturn
 
 import typer
-
-
-def default_directory() -> Path:
-    """Return where local telemetry is kept unless a command says otherwise."""
-    configured = os.environ.get("PF_MONITOR_DATA")
-    return Path(configured).expanduser() if configured else Path.home() / ".pf_monitor" / "insights"
 
 
 @contextmanager

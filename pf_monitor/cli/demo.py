@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pf_monitor import queries
-from pf_monitor.cli._local import default_directory, fail, needs_local_extra
-from pf_monitor.cli._source import ServerSource, Source
+from pf_monitor.cli._local import fail, needs_local_extra
+from pf_monitor.cli._source import Source
 from pf_monitor.cli.report import Report, collect, render
-from pf_monitor.local import PORT, connection_string
+from pf_monitor.local import PORT, connection_string, default_directory
+from pf_monitor.local_server import ServerSource
 from pf_monitor.views.scope import Scope
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "connection_timeout": 5,
     "read_timeout": 20,
     "retry_total": 1,
+    "initial_backoff": 1,
     "logging_enable": False,
 }
 _CHUNK: Final = 4 << 20

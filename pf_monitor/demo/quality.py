@@ -20,6 +20,7 @@ from pf_monitor.quality.monitor import (
     TokenSignal,
     Window,
 )
+from pf_monitor.quality.reading import TelemetryReader
 from pf_monitor.quality.report import RunReport, write
 from pf_monitor.quality.run import run
 from pf_monitor.quality.writing import Writer
@@ -57,11 +58,11 @@ def judge(
         target=Target(flow=FLOW),
         baseline=Baseline(BaselineKind.NONE),
     )
-    writer = Writer(connection_string(port), monitor.name)
+    writer = Writer(connection_string(port), monitor.name, source)
     try:
         report = run(
             monitor,
-            source,
+            TelemetryReader(source, monitor.target),
             directory,
             writer,
             now=now,

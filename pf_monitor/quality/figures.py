@@ -65,7 +65,7 @@ def metric_report(
         average_score_verdict=_average_verdict(metric.average_score, values),
         distribution={f"{score:g}": count for score, count in sorted(Counter(values).items())},
         evaluator=next((one.evaluator for one, _ in scores), None),
-        worst=tuple(_worst(one) for one, _ in sorted(scores, key=lambda pair: pair[1])[:_WORST]),
+        worst=tuple(_worst(one) for one, _ in sorted(scores, key=_by_badness)[:_WORST]),
     )
 
 
@@ -81,6 +81,11 @@ def _average_verdict(threshold: float | None, values: Sequence[float]) -> Verdic
     if interval[0] >= threshold:
         return Verdict.PASS
     return Verdict.FAIL if interval[1] < threshold else Verdict.INCONCLUSIVE
+
+
+def _by_badness(scored: tuple[Scored, float]) -> tuple[float, str]:
+    one, score = scored
+    return score, one.row.id
 
 
 def _worst(one: Scored) -> WorstAnswer:

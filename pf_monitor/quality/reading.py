@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol
 
 from pf_monitor import queries
+from pf_monitor.model import names
 from pf_monitor.quality.judging.rows import Row
 from pf_monitor.quality.monitor import Column, Columns, Target
 from pf_monitor.queries import Expression, Filters
@@ -20,6 +21,7 @@ Record = dict[str, Any]
 Window = tuple[datetime, datetime]
 
 _PAGE: Final = 100_000
+"""Rows asked for at once; Azure answers with 500,000 at most."""
 _ROWS_AT_ONCE: Final = 100
 """Runs whose words are asked for at once: a few megabytes at most."""
 
@@ -61,24 +63,43 @@ _NUMBERS: Final = (
 )
 
 
-@runtime_checkable
-class Runs(Protocol):
-    """Where flow runs are read from."""
+class Reader(Protocol):
+    """Where a monitor finds flow runs: in Application Insights, or in collected data."""
 
     def runs(self, window: Window) -> list[FlowRun]:
-        """Return the flow runs of a window."""
+        """Return the flow runs of a window, without their words.
+
+        Raises:
+            SourceLostError: The source does not answer.
+        """
 
     def calls(self, window: Window) -> Iterator[Record]:
-        """Yield the tokens of each operation by node and model."""
+        """Yield the tokens of each model call.
+
+        A record has `operation_Id`, `node`, `model`, `prompt_tokens` and `completion_tokens`, which may be None.
+
+        Raises:
+            SourceLostError: The source does not answer.
+        """
 
     def rows(self, window: Window, runs: Sequence[FlowRun], weights: Sequence[float], columns: Columns) -> list[Row]:
-        """Return the words of runs, in the same order."""
+        """Return the words of runs, in the same order.
+
+        Args:
+            window: The window that they are of.
+            runs: The runs, a few hundred at most.
+            weights: How many runs each stands for.
+            columns: What the columns are called.
+
+        Raises:
+            SourceLostError: The source does not answer.
+        """
 
     def notes(self) -> list[str]:
-        """Return what has to be said about what was read."""
+        """Return what the report has to say about what was read."""
 
 
-class Reader:
+class TelemetryReader:
     """Reads the runs of a target from Application Insights.
 
     Args:
@@ -92,33 +113,15 @@ class Reader:
         self._filters = Filters(flow=target.flow)
 
     def runs(self, window: Window) -> list[FlowRun]:
-        """Return the flow runs of a window.
-
-        Raises:
-            SourceLostError: The store does not answer.
-        """
+        """See `Reader`."""
         return [_run(row) for row in self._pages("quality_runs", window) if self._is_meant(row)]
 
     def calls(self, window: Window) -> Iterator[Record]:
-        """Yield the tokens of each operation by node and model.
-
-        Raises:
-            SourceLostError: The store does not answer.
-        """
+        """See `Reader`."""
         return self._pages("quality_calls", window)
 
     def rows(self, window: Window, runs: Sequence[FlowRun], weights: Sequence[float], columns: Columns) -> list[Row]:
-        """Return the words of runs, in the same order.
-
-        Args:
-            window: The window that they are of.
-            runs: The runs.
-            weights: How many runs each stands for.
-            columns: What the columns are called.
-
-        Raises:
-            SourceLostError: The store does not answer.
-        """
+        """See `Reader`."""
         words: dict[tuple[str, str], Mapping[str, Any]] = {}
         operations_left = iter(dict.fromkeys(run.trace_id for run in runs))
         while some := list(islice(operations_left, _ROWS_AT_ONCE)):
@@ -138,7 +141,7 @@ class Reader:
         ]
 
     def notes(self) -> list[str]:
-        """Return what has to be said about what was read: nothing."""
+        """See `Reader`; there is nothing to say."""
         return []
 
     def _is_meant(self, row: Record) -> bool:
@@ -146,17 +149,18 @@ class Reader:
         return wanted is None or not row["deployment"] or row["deployment"] == wanted
 
     def _pages(self, name: str, window: Window) -> Iterator[Record]:
-        after = ""
+        """Yield all rows, page by page in the order of time; the next page begins at the time at which one ends."""
+        since, seen = window[0], frozenset[str]()
         while True:
-            page = self._ask(name, window, after=after, upto=_PAGE)
-            is_last = len(page) < _PAGE
-            if not is_last:  # the last operation of a full page may go on; the next page begins with it
-                last = page[-1]["operation_Id"]
-                page = [row for row in page if row["operation_Id"] != last] or page
-            yield from page
-            if is_last:
+            page = self._ask(name, (since, window[1]), upto=_PAGE)
+            yield from (row for row in page if row["id"] not in seen)
+            if len(page) < _PAGE:
                 return
-            after = page[-1]["operation_Id"]
+            last = page[-1]["timestamp"]
+            seen = frozenset(row["id"] for row in page if row["timestamp"] == last)
+            since = max(datetime.fromisoformat(last), since)
+            if len(seen) == _PAGE:  # nobody runs so much at one moment, and the next page would be the same
+                return
 
     def _ask(self, name: str, window: Window, **parameters: Any) -> list[Record]:
         kql = queries.load(name, self._filters, since=window[0], until=window[1], **parameters)
@@ -174,8 +178,20 @@ def _run(row: Record) -> FlowRun:
 
 
 def _texts(dimensions: Mapping[str, Any], columns: Columns) -> dict[Column, str]:
-    found = {column: _whole(dimensions, name) for column in Column if (name := columns.name_of(column))}
+    """What a run carries: by the names of the monitor's file, which are those of collected data, or by our own."""
+    named = {column: name for column in Column if (name := columns.name_of(column))}
+    found = {
+        column: _whole(dimensions, name) or _whole(dimensions, _OWN_NAMES[column]) for column, name in named.items()
+    }
     return {column: text for column, text in found.items() if text}
+
+
+_OWN_NAMES: Final[Mapping[Column, str]] = {
+    Column.PROMPT: names.QUESTION,
+    Column.COMPLETION: names.ANSWER,
+    Column.CONTEXT: names.CONTEXT,
+    Column.GROUND_TRUTH: names.GROUND_TRUTH,
+}
 
 
 def _whole(dimensions: Mapping[str, Any], name: str) -> str:

@@ -17,7 +17,7 @@ from pf_monitor.quality.judging.judge import Bench, Scored, Session
 from pf_monitor.quality.judging.ledger import Ledger, OpenRun, Spent, State
 from pf_monitor.quality.judging.server import JudgeError, JudgeServer
 from pf_monitor.quality.monitor import BaselineKind, Monitor, QualitySignal, Sampling, Strata, TokenSignal
-from pf_monitor.quality.reading import FlowRun, Reader, Runs, SourceLostError, Window
+from pf_monitor.quality.reading import FlowRun, Reader, SourceLostError, Window
 from pf_monitor.quality.report import (
     Bill,
     DriftReport,
@@ -29,13 +29,9 @@ from pf_monitor.quality.report import (
 )
 from pf_monitor.quality.sampling import Drawn, draw
 from pf_monitor.quality.writing import AT_ONCE, Writer
-from pf_monitor.views.source import Source
 
 OnProgress = Callable[[str, int, int], None]
 """Is told what is being done, how much of it is done, and of how much."""
-
-_CHUNK: Final = 200
-"""Rows whose words are in memory at once."""
 
 _LOOKS_A_MONTH: Final = 30
 """Looks that drift is corrected for, at least: a monitor runs about once a day."""
@@ -43,24 +39,26 @@ _LOOKS_A_MONTH: Final = 30
 
 def run(
     monitor: Monitor,
-    source: Source | Runs,
+    reader: Reader,
     data: Path,
     writer: Writer | None,
     *,
     now: datetime | None = None,
     source_name: str = "",
     on_progress: OnProgress = lambda *_: None,
+    engine: Callable[..., Bench] = Bench,
 ) -> RunReport:
     """Run a monitor once. Ctrl-C ends it with a report too.
 
     Args:
         monitor: The monitor.
-        source: What answers queries, or a reader of collected data.
+        reader: Where flow runs are found.
         data: The data folder: the ledger and the reports are in it.
         writer: Where scores and aggregates are written; None leaves that to a later run.
         now: The time that the window is reckoned from; now, unless a run was interrupted, whose time is kept.
         source_name: What the report says that it read.
         on_progress: Is told how far it is.
+        engine: Makes what judges: the class `Bench`, or what is called as it is.
 
     Returns:
         The report. A store or a judge that is lost ends the run with what there is; `ending` and `notes` say so.
@@ -74,8 +72,7 @@ def run(
         end = now or datetime.now(UTC)
         longest = max(signal.window.size + signal.window.offset for signal in monitor.signals)
         opened = ledger.begin(monitor.name, (end - longest, end))
-        reader = source if isinstance(source, Runs) else Reader(source, monitor.target)
-        work = _Run(monitor, reader, ledger, opened, writer, on_progress)
+        work = _Run(monitor, reader, ledger, opened, writer, on_progress, engine)
         report = asyncio.run(work.report(source_name))
         if report.ending in {Ending.COMPLETE, Ending.OUT_OF_BUDGET}:
             ledger.end(opened.id)
@@ -95,11 +92,12 @@ class _Run:
     def __init__(
         self,
         monitor: Monitor,
-        reader: Runs,
+        reader: Reader,
         ledger: Ledger,
         opened: OpenRun,
         writer: Writer | None,
         on_progress: OnProgress,
+        engine: Callable[..., Bench],
     ) -> None:
         self._monitor = monitor
         self._reader = reader
@@ -107,6 +105,7 @@ class _Run:
         self._opened = opened
         self._writer = writer
         self._on_progress = on_progress
+        self._engine = engine
         self._now = opened.window[1]
         self._session = Session()
         self._samples: dict[str, _Sample] = {}
@@ -124,7 +123,9 @@ class _Run:
         judge = JudgeServer(self._monitor.judge)
         spent = self._ledger.spent(self._monitor.name, run_id=self._opened.id)
         purse = Purse(self._monitor.budget, spent, self._spent_today())
-        bench = Bench(judge, self._ledger, purse, self._monitor.name, self._opened.id, self._monitor.judge.concurrency)
+        bench = self._engine(
+            judge, self._ledger, purse, self._monitor.name, self._opened.id, self._monitor.judge.concurrency
+        )
         for signal in self._monitor.quality_signals:
             bench.prepare(signal.metrics)
         if self._monitor.quality_signals and not judge.knows_price() and self._has_price_limit():
@@ -204,8 +205,8 @@ class _Run:
             done += 1
             self._on_progress("Judging", done, total)
 
-        for start in range(0, len(sample.drawn), _CHUNK):
-            chunk = sample.drawn[start : start + _CHUNK]
+        for start in range(0, len(sample.drawn), bench.rows_at_once):
+            chunk = sample.drawn[start : start + bench.rows_at_once]
             rows = self._reader.rows(
                 sample.window, [one.row for one in chunk], [one.weight for one in chunk], signal.columns
             )
@@ -269,10 +270,15 @@ class _Run:
         ]
         for start in range(0, len(new), AT_ONCE):
             some = new[start : start + AT_ONCE]
-            if self._writer is not None and self._writer.write_scores(some):
+            if self._writer is not None and self._send(self._writer, some):
                 self._ledger.mark_written(one.key for one in some if one.key)
             else:
                 self._unwritten += len(some)
+
+    def _send(self, writer: Writer, scored: Sequence[Scored]) -> bool:
+        if self._opened.is_resumed:
+            scored = writer.missing(scored, self._opened.started)
+        return not scored or writer.write_scores(scored)
 
     def _write_aggregates(self, report: RunReport) -> None:
         if self._unwritten:

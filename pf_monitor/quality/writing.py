@@ -6,13 +6,18 @@ not is written by the next run.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from pf_monitor import queries
 from pf_monitor.model import names
 from pf_monitor.pipeline.quiet import quiet
 from pf_monitor.pipeline.sinks import silence
 from pf_monitor.quality.judging.judge import Scored
+from pf_monitor.queries import Expression
+from pf_monitor.views.source import Source
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import LoggerProvider
@@ -30,10 +35,12 @@ class Writer:
     Args:
         connection_string: Of the resource, in Azure or local.
         monitor: The monitor's name.
+        source: Answers queries about the same resource.
     """
 
-    def __init__(self, connection_string: str, monitor: str) -> None:
+    def __init__(self, connection_string: str, monitor: str, source: Source) -> None:
         silence()
+        self._source = source
         # Nothing is kept on disk for later: the ledger knows what has not arrived.
         self._options: dict[str, Any] = {
             "connection_string": connection_string,
@@ -43,6 +50,23 @@ class Writer:
         self._monitor = monitor
         self._providers: dict[str, LoggerProvider] = {}
         self._has_failed = False
+
+    def missing(self, scored: Sequence[Scored], since: datetime) -> list[Scored]:
+        """Return those that are not there, after a run was interrupted between sending and noting it.
+
+        Args:
+            scored: Scores, at most `AT_ONCE`.
+            since: When that run began. What does not answer is taken not to have them.
+        """
+        operations = Expression(f"dynamic({json.dumps([one.row.trace_id for one in scored])})")
+        kql = queries.load(
+            "quality_written", since=since, until=datetime.now(UTC), operations=operations, monitor=self._monitor
+        )
+        try:
+            there = {tuple(row.values()) for row in self._source.query(kql).records()}
+        except Exception:  # noqa: BLE001 - whatever a source raises, writing will tell what is wrong
+            return list(scored)
+        return [one for one in scored if (one.row.trace_id, one.row.span_id, one.metric.name) not in there]
 
     def write_scores(self, scored: Sequence[Scored]) -> bool:
         """Send scores, at most `AT_ONCE`; return whether all of them arrived."""
@@ -68,6 +92,7 @@ class Writer:
         from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
+        from opentelemetry.sdk.metrics.view import View
         from opentelemetry.sdk.resources import Resource
 
         from pf_monitor.pipeline.transport import CompressingTransport
@@ -83,7 +108,9 @@ class Writer:
         exporter = Telling(**self._options, transport=CompressingTransport())
         reader = PeriodicExportingMetricReader(exporter, float("inf"))
         resource = Resource.create({"service.name": self._monitor})
-        provider = MeterProvider([reader], resource, shutdown_on_exit=False)
+        # OpenTelemetry writes an instrument's name in small letters, and a view's name as it is.
+        views = [View(instrument_name=name.lower(), name=name) for name in values]
+        provider = MeterProvider([reader], resource, shutdown_on_exit=False, views=views)
         meter = provider.get_meter(names.QUALITY_METRIC_NAMESPACE)
         for name, value in values.items():
             meter.create_gauge(name).set(value, {"monitor": self._monitor})

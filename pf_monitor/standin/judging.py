@@ -40,7 +40,7 @@ def verdict(turns: Sequence[Turn]) -> str | None:
         return None
     texts = _texts(asked)
     score = _SCORES[metric](texts)
-    reason = f"The stand-in compared words; no model has read this. {_say(texts)}"
+    reason = f"The stand-in compared words; no model has read this. {_say(texts)}".rstrip()
     return json.dumps({"reason": reason, "score": score, "status": "completed"})
 
 

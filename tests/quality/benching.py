@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from judge_server import JudgeDouble
+
 from pf_monitor.quality.judging.budget import Purse
 from pf_monitor.quality.judging.judge import Bench, Session
 from pf_monitor.quality.judging.ledger import Ledger, Spent

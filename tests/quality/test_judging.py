@@ -6,9 +6,9 @@ import json
 import re
 
 import pytest
-
 from benching import FLUENCY, UNLIMITED, judge_at, judge_rows, rows
 from judge_server import Says, judge_double
+
 from pf_monitor.quality.judging import judge as judging
 from pf_monitor.quality.judging.prompts import LONGEST
 from pf_monitor.quality.judging.rows import Row

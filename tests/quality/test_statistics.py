@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulation import simulate
 
 from pf_monitor.quality.drift import benjamini_hochberg, compare, look_level, mann_whitney
 from pf_monitor.quality.monitor import Sampling
@@ -15,7 +16,6 @@ from pf_monitor.quality.report import Verdict
 from pf_monitor.quality.sampling import draw, effective_size
 from pf_monitor.quality.statistics import JudgeAccuracy, pass_rate, rows_needed, true_pass_rate, verdict
 from pf_monitor.views.statistics import wilson
-from simulation import simulate
 
 
 @pytest.mark.parametrize("accurate", [True, False])

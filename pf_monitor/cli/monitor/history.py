@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pf_monitor.cli._local import default_directory, fail
+from pf_monitor.cli._local import fail
+from pf_monitor.local import default_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,8 +2,8 @@
 
 A judgement is known by the run that was judged, the metric, the version of the prompt and the judge. Windows that
 overlap find it here and pay nothing. Every call is written down before it is made: after a kill, the calls that were
-under way are known, and so is what they may have cost at most. Their rows are asked once more, since whether the judge
-had answered is known to nobody; a row that is interrupted twice is given up.
+under way are known, and so is what they may have cost at most. Their rows are asked about once more, since whether the
+judge had answered is known to nobody.
 
 The file is written by one process at a time: a lock on a second file is held as long as the ledger is open, and the
 operating system frees it when the process ends, however it ends.
@@ -23,7 +23,6 @@ from typing import Final, NamedTuple, Self
 
 FILE_NAME: Final = "judgements.sqlite"
 
-_MOST_INTERRUPTIONS: Final = 2
 _LOCK_WAIT_S: Final = 5.0
 
 _SCHEMA: Final = """
@@ -187,11 +186,6 @@ class Ledger:
             "UPDATE judgements SET state = ?, interruptions = interruptions + 1 WHERE state = ?",
             (State.UNANSWERED, State.ASKING),
         )
-        self._database.execute(
-            "UPDATE judgements SET state = ?, reason = 'interrupted twice while it was judged' "
-            "WHERE state = ? AND interruptions >= ?",
-            (State.FAILED, State.UNANSWERED, _MOST_INTERRUPTIONS),
-        )
         found = self._database.execute(
             "SELECT id, started, window_start, window_end FROM runs WHERE monitor = ? AND ended IS NULL "
             "AND window_end > ? AND window_end <= ? ORDER BY started DESC LIMIT 1",
@@ -274,6 +268,49 @@ class Ledger:
             else:  # refused before it was read: it used nothing
                 self._database.execute("DELETE FROM calls WHERE id = ?", (call,))
             self._note(key, judgement or Judgement(State.UNANSWERED))
+
+    def reserve(self, monitor: str, run_id: str, at_most: Spent) -> int:
+        """Write down that calls are about to be made elsewhere, with what they may use at most; return its number."""
+        with self._transaction():
+            self._insert_call(monitor, run_id, "asking", at_most)
+            (call,) = self._database.execute("SELECT last_insert_rowid()").fetchone()
+        return int(call)
+
+    def settle_reserved(
+        self,
+        reserved: int,
+        monitor: str,
+        run_id: str,
+        calls: Iterable[Spent],
+        judgements: Iterable[tuple[Key, Judgement]],
+    ) -> None:
+        """Write down what calls made elsewhere used, and what came out of them; all at once.
+
+        Args:
+            reserved: The number of what was reserved for them.
+            monitor: The monitor.
+            run_id: The run.
+            calls: What each of them used.
+            judgements: What is known now.
+        """
+        with self._transaction():
+            self._database.execute("DELETE FROM calls WHERE id = ?", (reserved,))
+            for used in calls:
+                self._insert_call(monitor, run_id, "answered", used)
+            for key, judgement in judgements:
+                self._note(key, judgement)
+
+    def calls(self) -> list[Spent]:
+        """Return what each call used."""
+        found = self._database.execute("SELECT prompt_tokens, completion_tokens, usd FROM calls ORDER BY id")
+        return [Spent(1, prompt, completion, usd) for prompt, completion, usd in found]
+
+    def _insert_call(self, monitor: str, run_id: str, state: str, used: Spent) -> None:
+        self._database.execute(
+            "INSERT INTO calls (monitor, run_id, at, state, prompt_tokens, completion_tokens, usd) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (monitor, run_id, _text(datetime.now(UTC)), state, used.prompt_tokens, used.completion_tokens, used.usd),
+        )
 
     def note(self, key: Key, judgement: Judgement) -> None:
         """Write down a judgement that took no call."""
