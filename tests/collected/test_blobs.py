@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from azurite import ACCOUNT, KEY, azurite, connection_string
 from recorded import ALWAYS, record, recorded
-from test_collecting import shop
+from shop import shop
 
 from pf_monitor import notices, runtime
 from pf_monitor.collected.blobs import CONNECTION_STRING

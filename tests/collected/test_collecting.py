@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from recorded import ALWAYS, recorded
+from shop import shop
 
 import pf_monitor
 from pf_monitor import runtime
@@ -27,22 +28,6 @@ from pf_monitor.settings import Settings
 _PATH = re.compile(
     r"modelDataCollector/(?P<endpoint>[^/]+)/(?P<deployment>[^/]+)/(?P<collection>\w+)/\d{4}/\d\d/\d\d/\d\d/\w{32}\.jsonl"
 )
-
-
-@pf_monitor.retrieval
-def find(question: str) -> list[str]:
-    return ["The Larkspur 2 weighs 2.1 kg.", f"It is about {question}"]
-
-
-@pf_monitor.node
-def ask(question: str, context: list[str]) -> str:
-    pf_monitor.record_usage("gpt-4o", input_tokens=40, output_tokens=5)
-    return "2.1 kg."
-
-
-@pf_monitor.flow(name="shop")
-def shop(question: str, chat_history: list[Any]) -> dict[str, Any]:
-    return {"answer": ask(question, find(question)), "sources": 2}
 
 
 @pf_monitor.flow

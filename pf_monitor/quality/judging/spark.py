@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 import tempfile
 from collections import defaultdict
@@ -42,6 +43,7 @@ _TOKENS_OF_A_PROMPT: Final = 3_000
 """What instructions and answer take at most, roughly; only reserved, and for the time of a wave."""
 
 _SCHEMA: Final = "found string"
+_TELLING: Final = re.compile(r"[\w.]*(Error|Exception): ")
 
 
 class SparkError(Exception):
@@ -62,8 +64,6 @@ def spark_benches() -> Iterator[Callable[..., SparkBench]]:
     session = running or _started()
     try:
         yield lambda *arguments: SparkBench(*arguments, spark=session)
-    except PySparkException as error:
-        raise SparkError(f"Spark could not judge: {_first_line(error)}") from error
     finally:
         if running is None:
             session.stop()
@@ -74,7 +74,12 @@ def _started() -> SparkSession:
     if not SparkConf().contains("spark.master"):
         # The workers are to find this Python, and nobody else is to find them.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        own = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1", "spark.ui.enabled": "false"}
+        own = {
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.host": "127.0.0.1",
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+        }
         builder = builder.master("local[*]")
         for name, value in own.items():
             builder = builder.config(name, value)
@@ -82,15 +87,17 @@ def _started() -> SparkSession:
         session: SparkSession = builder.getOrCreate()
     except Exception as error:
         raise SparkError(
-            f"Spark does not start: {_first_line(error)} It needs Java 8, 11 or 17: install a package such as "
+            f"Spark does not start: {_said(error)} It needs Java 8, 11 or 17: install a package such as "
             "openjdk-17-jre-headless, or set JAVA_HOME"
         ) from error
     session.sparkContext.setLogLevel("ERROR")
     return session
 
 
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _said(error: Exception) -> str:
+    """Return the line of Spark's many that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if _TELLING.match(line)), lines[0] if lines else type(error).__name__)
 
 
 class SparkBench(Bench):
@@ -155,7 +162,11 @@ class SparkBench(Bench):
             None if usd is None else usd / parts,
         )
         frame = _frame(self._spark, unasked, parts)
-        found = await asyncio.to_thread(lambda: frame.mapInPandas(share, _SCHEMA).collect())
+        try:
+            found = await asyncio.to_thread(lambda: frame.mapInPandas(share, _SCHEMA).collect())
+        except PySparkException as error:
+            # What was reserved stays so: whether any of it was spent is known to nobody.
+            return _Wave({}, (), f"Spark could not judge: {_said(error)}")
         wave = _Wave.of(json.loads(row["found"]) for row in found)
         keys = {(one.row.id, one.metric.name): one.key for one in unasked}
         noted = [(key, judgement) for name, judgement in wave.judgements.items() if (key := keys[name]) is not None]
@@ -199,11 +210,11 @@ def _frame(spark: SparkSession, unasked: Iterable[Scored], parts: int) -> DataFr
     for one in unasked:
         rows[one.row.id] = one.row
         metrics[one.row.id].append(one.metric.name)
-    texts = [
-        json.dumps([row.trace_id, row.span_id, {str(c): text for c, text in row.texts.items()}, metrics[name]])
+    cards = [
+        [row.trace_id, row.span_id, {str(column): text for column, text in row.texts.items()}, metrics[name]]
         for name, row in rows.items()
     ]
-    dealt = [[json.dumps(texts[part::parts])] for part in range(parts) if texts[part::parts]]
+    dealt = [[json.dumps(cards[part::parts])] for part in range(min(parts, len(cards)))]
     a_task_each = spark.sparkContext.parallelize(dealt, len(dealt))
     return spark.createDataFrame(a_task_each, "rows string")
 
