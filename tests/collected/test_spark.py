@@ -24,6 +24,12 @@ pytest.importorskip("pyspark", reason="the extra `spark` is not installed: pip i
 if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
     pytest.skip("Java is not installed: apt-get install openjdk-17-jre-headless", allow_module_level=True)
 
+# pyspark leaves the sockets that it collects from to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 ROWS = 60
 Bench = Callable[..., Any]
 
@@ -31,7 +37,7 @@ Bench = Callable[..., Any]
 @pytest.fixture(scope="module")
 def spark() -> Iterator[Bench]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYSPARK_SUBMIT_ARGS", "--master local[2] --conf spark.ui.enabled=false pyspark-shell")
+        patch.setenv("PYSPARK_SUBMIT_ARGS", "--master local[2] pyspark-shell")
         from pf_monitor.quality.judging.spark import spark_benches
 
         with spark_benches() as make:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
-from pyspark import SparkConf
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -54,8 +54,8 @@ class SparkError(Exception):
 def spark_benches() -> Iterator[Callable[..., SparkBench]]:
     """Start Spark, or take the session that runs already, and give what makes benches on it, within.
 
-    Without a master in its configuration, as `spark-submit` and Azure ML give one, Spark runs in this machine, on all
-    its cores and on loopback alone.
+    Where nobody has set Spark up, as `spark-submit` and Azure ML do, it runs in this machine, on all its cores and on
+    loopback alone.
 
     Raises:
         SparkError: It does not start.
@@ -69,20 +69,18 @@ def spark_benches() -> Iterator[Callable[..., SparkBench]]:
             session.stop()
 
 
+_CONFIGURED: Final = ("PYSPARK_GATEWAY_PORT", "SPARK_HOME", "SPARK_CONF_DIR")
+"""Variables that say that somebody has set Spark up, the first of them `spark-submit`."""
+
+
 def _started() -> SparkSession:
     builder: Any = SparkSession.builder.appName("pf-monitor")
-    if not SparkConf().contains("spark.master"):
+    if not any(name in os.environ for name in _CONFIGURED):
         # The workers are to find this Python, and nobody else is to find them.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        own = {
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.host": "127.0.0.1",
-            "spark.ui.enabled": "false",
-            "spark.ui.showConsoleProgress": "false",
-        }
-        builder = builder.master("local[*]")
-        for name, value in own.items():
-            builder = builder.config(name, value)
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        for name in ("spark.ui.enabled", "spark.ui.showConsoleProgress"):
+            builder = builder.config(name, "false")
     try:
         session: SparkSession = builder.getOrCreate()
     except Exception as error:
@@ -164,7 +162,7 @@ class SparkBench(Bench):
         frame = _frame(self._spark, unasked, parts)
         try:
             found = await asyncio.to_thread(lambda: frame.mapInPandas(share, _SCHEMA).collect())
-        except PySparkException as error:
+        except (PySparkException, Py4JError) as error:
             # What was reserved stays so: whether any of it was spent is known to nobody.
             return _Wave({}, (), f"Spark could not judge: {_said(error)}")
         wave = _Wave.of(json.loads(row["found"]) for row in found)
