@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -19,9 +19,13 @@ from replay import replay
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
+from pf_monitor.alerts import config
+from pf_monitor.alerts.status import Watched
+from pf_monitor.alerts.watch import Watch
 from pf_monitor.cli.report import render
 from pf_monitor.demo.stage import set_up
 from pf_monitor.demo.traffic import ask, questions
+from pf_monitor.insights import Store
 from pf_monitor.insights.server import running
 from pf_monitor.local_server import ServerSource
 from pf_monitor.views.scope import Scope
@@ -49,7 +53,8 @@ def main() -> None:
         asked, repeated = Path(temporary, "asked"), Path(temporary, "repeated")
         ask_demo(asked)
         replay(asked, repeated, datetime.now(UTC))
-        with running(repeated, pages=routes) as port:
+        watched = watch(repeated, Path(temporary))
+        with running(repeated, pages=lambda source: routes(source, watched)) as port:
             take_pictures(f"http://127.0.0.1:{port}", Path(temporary))
 
 
@@ -73,6 +78,18 @@ def ask_demo(kept: Path) -> None:
         stage.flow.wait_until_up()
         ask(stage.flow.url, list(questions(stage.data, 60, scripted=stage.stand_in is not None)), lambda: None)
         stage.flow.stop()
+
+
+def watch(data: Path, directory: Path) -> Watched:
+    """Evaluate the built-in rules three times, as `pf-monitor up` does, over the last minutes."""
+    file = directory / config.FILE_NAME
+    file.write_text(config.template(), encoding="utf-8")
+    watched = Watched(config.read(file), directory)
+    with Store.open(data) as store:
+        watching = Watch(watched.config, store, directory, datetime.now(UTC))
+        for minutes in (10, 5, 0):
+            watching.step(datetime.now(UTC) - timedelta(minutes=minutes))
+    return watched
 
 
 def take_pictures(url: str, workspace: Path) -> None:
@@ -100,6 +117,7 @@ def pictures(url: str) -> list[Picture]:
         Picture("operations", "/operations", 1_010),
         Picture("requests", "/requests", 640),
         Picture("trace", f"/requests/{failed['operation_Id']}", 940),
+        Picture("alerts", "/alerts", 700),
         Picture("logs", f"/logs?q={quote(EXAMPLES['Tokens over time'])}", 820),
     ]
 

@@ -30,6 +30,8 @@ _INSTALLERS = {
         "pf_monitor.instrument.promptflow_hooks",
         "hook_exporters",
     ),
+    "uvicorn.server": ("pf_monitor.instrument.server_hooks", "hook_uvicorn"),
+    "waitress.server": ("pf_monitor.instrument.server_hooks", "hook_waitress"),
     "promptflow._sdk._telemetry.logging_handler": ("pf_monitor.instrument.promptflow_hooks", "hook_cli_telemetry"),
 }
 """For each module that is hooked, the function that hooks it; it gets the module."""

@@ -156,6 +156,13 @@ def stop(timeout: float = 5.0) -> None:
         running.shutdown(timeout)
 
 
+def stop_on_sigterm() -> None:
+    """Stop before SIGTERM ends this process, should a monitor be running by then and nobody else handle the signal."""
+    from pf_monitor.pipeline import ends_of_life
+
+    ends_of_life.stop_on_sigterm(stop)
+
+
 def pipeline() -> PipelineRecorder | None:
     """Return the running pipeline, or None."""
     return _pipeline

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from pf_monitor.alerts.evaluation import Measured
 from pf_monitor.alerts.rules import Rule, spelled
+from pf_monitor.alerts.status import Notifications
 
 
 def title(rule: Rule, measured: Measured, *, is_end: bool) -> str:
@@ -39,3 +40,8 @@ def shown(measure: str, value: float | None) -> str:
     if measure.endswith("_ms"):
         return f"{timedelta(milliseconds=value).total_seconds():,.2f} s" if value >= 1000 else f"{value:.0f} ms"
     return f"${value:,.2f}" if measure.endswith("_usd") else f"{value:,.10g}"
+
+
+def outcome(notifications: Notifications) -> str:
+    """Return what became of the notifications, such as `3 delivered, 0 to be tried again, 1 given up`."""
+    return "{delivered:,} delivered, {waiting:,} to be tried again, {given_up:,} given up".format_map(notifications)

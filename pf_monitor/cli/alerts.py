@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,33 +18,13 @@ from pf_monitor.local import PORT, default_directory
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from pf_monitor.alerts.rules import Rule
-    from pf_monitor.alerts.state import State
-    from pf_monitor.views.source import Source
+    from pf_monitor.alerts.status import Notifications, RuleStatus
 
 app = typer.Typer(help="Alert rules over the local telemetry.", no_args_is_help=True)
 
 File = Annotated[
     Path | None, typer.Option("--file", help="The file of rules. Default: alerts.yaml beside the telemetry.")
 ]
-
-
-class RuleStatus(TypedDict):
-    """A rule and what it is at; `value` is measured now, the times are ISO-8601 in UTC."""
-
-    name: str
-    severity: str
-    measure: str
-    value: float | None
-    of: str | None
-    condition: str
-    window: str
-    every: str
-    failing: str
-    firing: bool
-    changed: str | None
-    evaluated: str | None
-    problem: str | None
 
 
 @app.command()
@@ -92,16 +72,15 @@ def show(
 
     `pf-monitor alerts list --json`
     """
-    from pf_monitor.alerts import state as states
+    from pf_monitor.alerts.status import Watched, status
 
-    config = read_rules(file or rules_file(), with_receivers=False)
-    state = states.load(default_directory())
+    watched = Watched(read_rules(file or rules_file(), with_receivers=False), default_directory())
     with open_source(url) as source:
-        found = [_status(rule, source, state, datetime.now(UTC)) for rule in config.rules]
+        found = status(watched, source, datetime.now(UTC))
     if as_json:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(found["rules"], indent=2, ensure_ascii=False))
         return
-    _print(found, state)
+    _print(found["rules"], found["notifications"])
 
 
 @app.command()
@@ -135,45 +114,13 @@ def test(
         raise typer.Exit(1)
 
 
-def _status(rule: Rule, source: Source, state: State, now: datetime) -> RuleStatus:
-    from pf_monitor.alerts.evaluation import Measured, measure
-    from pf_monitor.alerts.rules import spelled
-    from pf_monitor.table import QueryError
-
-    known = state.of(rule.name)
-    measured, problem = Measured(None), None
-    try:
-        measured = measure(source, rule, now)
-    except QueryError as error:
-        problem = error.message
-    return RuleStatus(
-        name=rule.name,
-        severity=rule.severity.name.lower(),
-        measure=rule.measure,
-        value=measured.value,
-        of=measured.of,
-        condition=str(rule.condition),
-        window=spelled(rule.window),
-        every=spelled(rule.every),
-        failing=str(rule.failing),
-        firing=known.firing,
-        changed=_iso(known.changed),
-        evaluated=_iso(known.evaluated),
-        problem=problem,
-    )
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _print(found: Sequence[RuleStatus], state: State) -> None:
+def _print(found: Sequence[RuleStatus], notifications: Notifications) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from pf_monitor.alerts.messages import shown
+    from pf_monitor.alerts.messages import outcome, shown
 
     table = Table(header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for header in ("Rule", "Severity", "Measure", "Now", "Fires when", "Window", "State", "Since"):
@@ -188,13 +135,12 @@ def _print(found: Sequence[RuleStatus], state: State) -> None:
     for one in found:
         if one["problem"]:
             console.print(Text(f"{one['name']}: {one['problem']}"))
-    counted = f"{state.delivered} delivered, {len(state.pending)} to be tried again, {state.given_up} given up"
-    console.print(f"Notifications: {counted}", style="dim", highlight=False)
+    console.print(f"Notifications: {outcome(notifications)}", style="dim", highlight=False)
 
 
-def _state(status: RuleStatus) -> Text:
+def _state(one: RuleStatus) -> Text:
     from rich.text import Text
 
-    if status["firing"]:
+    if one["firing"]:
         return Text("FIRING", style="bold red")
-    return Text("ok" if status["evaluated"] else "not evaluated")
+    return Text("ok" if one["evaluated"] else "not evaluated")

@@ -39,6 +39,7 @@ def up(
         from pf_monitor.insights import Store, StoreBusyError, StoreError
         from pf_monitor.insights.server import PortInUseError, bind, serve
         from pf_monitor.web.site import routes
+    from pf_monitor.alerts.status import Watched
 
     os.umask(0o077)  # what is written from here on is its owner's alone
     console = Console()
@@ -47,7 +48,8 @@ def up(
         config = _alerts(alerts, directory)
         with bind(port) as listener, Store.open(directory) as store, _watching(config, store, directory):
             _announce(console, listener.getsockname()[1], directory, config)
-            serve(store, listener, routes)
+            watched = None if config is None else Watched(config, directory)
+            serve(store, listener, lambda source: routes(source, watched))
     except PortInUseError:
         other = port + 1 if port < 65535 else port - 1
         fail(

@@ -103,3 +103,5 @@ FLOW_STREAMING_DURATION: Final = "flow_streaming_response_duration"
 CLIENT_TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - a metric, not a password
 CLIENT_DURATION: Final = "gen_ai.client.operation.duration"
 CLIENT_TIME_TO_FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"
+DROPPED_ITEMS: Final = "pf_monitor.dropped_items"
+DROP_REASON: Final = "pf_monitor.reason"

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+LONGEST_S = 5.0
+"""How long a stop may take, in seconds: platforms kill ten seconds or more after SIGTERM."""
+
 _watching = False
 
 
@@ -33,18 +36,27 @@ def watch(stop: Callable[[], None]) -> None:
     multiprocessing_util.register_after_fork(
         stop, lambda stop: multiprocessing_util.Finalize(None, stop, exitpriority=100)
     )
-    _on_sigterm(stop)
+    stop_on_sigterm(stop)
 
 
-def _on_sigterm(stop: Callable[[], None]) -> None:
-    """Stop before SIGTERM ends the process, where nobody else handles that signal."""
+def stop_on_sigterm(stop: Callable[[], None]) -> None:
+    """Call a function before SIGTERM ends the process, where nobody else handles that signal.
+
+    Does nothing outside the main thread: Python allows no handler to be set there.
+
+    Args:
+        stop: Sends what is pending, in bounded time.
+    """
     if threading.current_thread() is not threading.main_thread():
         return
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         return
 
     def handle(number: int, _: FrameType | None) -> None:
-        stop()
+        # On a thread of its own: the main one may hold a lock at this moment that stopping needs.
+        stopping = threading.Thread(target=stop, name="pf_monitor stop", daemon=True)
+        stopping.start()
+        stopping.join(LONGEST_S)
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 

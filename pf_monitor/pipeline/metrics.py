@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opentelemetry.metrics import CallbackOptions, Observation
+
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Kind, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from opentelemetry.metrics import MeterProvider
 
     from pf_monitor.model.step import Step
+    from pf_monitor.pipeline.losses import Losses
 
 _LATENCY_BUCKETS_MS = [
     *(1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1_000.0, 2_500.0, 5_000.0, 7_500.0, 10_000.0),
@@ -36,9 +41,10 @@ class Metrics:
 
     Args:
         provider: Whose meters the instruments belong to.
+        losses: What was given up, which is a metric too.
     """
 
-    def __init__(self, provider: MeterProvider) -> None:
+    def __init__(self, provider: MeterProvider, losses: Losses) -> None:
         standard = provider.get_meter(names.METRIC_NAMESPACE)
         self._tokens = standard.create_counter(names.TOKEN_CONSUMPTION, "{token}")
         self._flow_requests = standard.create_counter(names.FLOW_REQUEST, "{request}")
@@ -59,6 +65,12 @@ class Metrics:
         self._client_first_chunk = genai.create_histogram(
             names.CLIENT_TIME_TO_FIRST_CHUNK, "s", explicit_bucket_boundaries_advisory=_DURATION_BUCKETS_S
         )
+
+        def dropped(_: CallbackOptions) -> Iterable[Observation]:
+            for reason, number in losses.counted().items():
+                yield Observation(number, {names.DROP_REASON: reason})
+
+        genai.create_observable_counter(names.DROPPED_ITEMS, [dropped], "{item}")
 
     def record(self, step: Step) -> None:
         """Record a step that has ended."""

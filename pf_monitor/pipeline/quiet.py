@@ -1,4 +1,4 @@
-"""Keep the exporter's own talk out of the monitored process's log; say once what matters in it."""
+"""Keep the exporter's own talk out of the monitored process's log, and its requests out of its traces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pf_monitor import notices
+from opentelemetry.context import attach, detach, set_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,30 +24,19 @@ _TALKERS = (
     "azure.monitor.opentelemetry.exporter.export.trace._exporter",
     "urllib3.connectionpool",
 )
+_SUPPRESSED = "suppress_instrumentation"
+"""The key by which OpenTelemetry's instrumentations of HTTP clients know that a request is not the user's."""
 _ours = threading.local()
 
 
 class _Hush(logging.Filter):
-    """Holds back what is logged while this thread sends our telemetry; other users of the exporter keep their log."""
+    """Holds back what is logged while this thread sends our telemetry; other users of the exporter keep their log.
+
+    What matters in it is said by the sender, once.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if not getattr(_ours, "sending", False):
-            return True
-        if record.levelno >= logging.WARNING and "on-retryable" in record.getMessage():
-            notices.say_once(
-                "refused",
-                "pf_monitor: the endpoint refuses telemetry, which is lost: %.500s Is the connection string that of "
-                "your resource? `pf-monitor doctor` tells more.",
-                record.getMessage(),
-            )
-        elif record.levelno >= logging.WARNING:
-            notices.say_once(
-                "export",
-                "pf_monitor cannot deliver telemetry at the moment: %.500s It is kept on disk and sent later. "
-                "`pf-monitor doctor` tells more; without an Azure resource, start `pf-monitor up`.",
-                record.getMessage(),
-            )
-        return False
+        return not getattr(_ours, "sending", False)
 
 
 _hush = _Hush()
@@ -55,11 +44,13 @@ _hush = _Hush()
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """While this runs, the exporter says nothing in this thread but what is said once."""
+    """While this runs, nothing is logged in this thread by those who send, and nothing of what they do is traced."""
     for name in _TALKERS:
         logging.getLogger(name).addFilter(_hush)  # adding twice is adding once
     _ours.sending = True
+    token = attach(set_value(_SUPPRESSED, True))
     try:
         yield
     finally:
+        detach(token)
         _ours.sending = False

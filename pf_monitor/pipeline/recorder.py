@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING
 
+from pf_monitor import notices
 from pf_monitor.model import names
+from pf_monitor.model.kinds import Outcome
+from pf_monitor.model.step import Step
 from pf_monitor.pipeline.item import CustomEvent
+from pf_monitor.pipeline.losses import Reason
 from pf_monitor.pipeline.metrics import Metrics
 from pf_monitor.pipeline.processors import described, processors
 from pf_monitor.pipeline.sampling import SAMPLE_RATE, WHOLE, RequestEnd, Sampler
+from pf_monitor.pipeline.shedding import Shedder
 from pf_monitor.pipeline.spans import to_item, to_span
-from pf_monitor.pipeline.worker import DELAY_S, Worker
+from pf_monitor.pipeline.worker import DELAY_S, QUEUE_LENGTH, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.resources import Resource
@@ -24,7 +31,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
     from opentelemetry.util.types import AttributeValue
 
-    from pf_monitor.model.step import Step
     from pf_monitor.pipeline.collecting import Collecting
     from pf_monitor.pipeline.sampling import Kept
     from pf_monitor.pipeline.sinks import Sink
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
 
 _METRICS_PERIOD_MS = 60_000
 _MOST_RESOURCES = 100
+
 _NAMELESS = "pf_monitor"
 """`cloud_RoleName` of steps outside any flow, where no service name is set."""
 
@@ -57,8 +64,11 @@ class PipelineRecorder:
         """Held while the instruments are made: the first steps of a server may end at the same time."""
         self._sampler = Sampler.wanted(settings)
         self._collecting = self._wanted_collecting(settings)
-        self._worker: Worker[Step | RequestEnd | CustomEvent] = Worker(self._deliver, delay_s)
+        self._shedder = Shedder()
+        self._worker: Worker[Step | RequestEnd | CustomEvent] = Worker(self._deliver, delay_s, self._thin)
         self._random = random.Random()  # noqa: S311 - ids, not secrets; own, so that a user's seed repeats none
+        reborn = weakref.WeakMethod(self._after_fork)
+        os.register_at_fork(after_in_child=lambda: (method := reborn()) and method())
 
     @classmethod
     def for_application_insights(cls, settings: Settings) -> PipelineRecorder:
@@ -94,10 +104,12 @@ class PipelineRecorder:
         """
         metrics = self._metrics or self._start_metrics(step)
         is_root = step.parent is None
-        if not self._worker.put(step):
+        if not self._worker.put(step, urgent=step.outcome is Outcome.ERROR):
             metrics.record(step)  # exact, whatever becomes of the span
+            self._shedder.refuse(step)
+            self._sink.losses.add(Reason.OVERLOAD, 1)
         if is_root and self._sampler is not None:
-            self._worker.put(RequestEnd(step))
+            self._worker.put(RequestEnd(step), urgent=True)
 
     def record_event(self, name: str, attributes: Mapping[str, AttributeValue], about: SpanContext) -> None:
         """Take a custom event.
@@ -108,22 +120,27 @@ class PipelineRecorder:
             about: The span that it is about.
         """
         flow = str(attributes.get(names.FLOW, ""))
-        self._worker.put(CustomEvent(name, dict(attributes), about, self.now_ns(), self._resource(flow)))
+        event = CustomEvent(name, dict(attributes), about, self.now_ns(), self._resource(flow))
+        if not self._worker.put(event, urgent=True):
+            self._sink.losses.add(Reason.OVERLOAD, 1)
 
     def flush(self, timeout: float) -> bool:
         """Send what is pending, metrics included.
 
         Args:
             timeout: How long to wait at most, in seconds.
+
+        Returns:
+            Whether all of it was sent, or waits on disk.
         """
         deadline = time.monotonic() + timeout
-        sent = self._worker.flush(timeout)
+        taken = self._worker.flush(timeout)
         if self._collecting is not None:
-            sent = self._collecting.flush(max(0.0, deadline - time.monotonic())) and sent
+            taken = self._collecting.flush(max(0.0, deadline - time.monotonic())) and taken
         if self._meter_provider is not None:
             left_ms = max(0.0, deadline - time.monotonic()) * 1e3
-            sent = self._meter_provider.force_flush(left_ms) and sent
-        return sent
+            taken = self._meter_provider.force_flush(left_ms) and taken
+        return self._sink.flush(max(0.0, deadline - time.monotonic())) and taken
 
     def shutdown(self, timeout: float) -> None:
         """Send what is pending and end all threads.
@@ -133,26 +150,26 @@ class PipelineRecorder:
         """
         deadline = time.monotonic() + timeout
         if self._sampler is not None:
-            self._worker.put(RequestEnd(None))
+            self._worker.put(RequestEnd(None), urgent=True)
         self._worker.stop(timeout)
         if self._collecting is not None:
             self._collecting.stop(max(0.0, deadline - time.monotonic()))
         if self._meter_provider is not None:
             self._meter_provider.shutdown(max(0.0, deadline - time.monotonic()) * 1e3)
-        self._sink.shutdown()
+        self._sink.shutdown(max(0.0, deadline - time.monotonic()))
 
     # How it is sent.
 
     def _deliver(self, batch: list[Step | RequestEnd | CustomEvent]) -> None:
         events = [thing for thing in batch if isinstance(thing, CustomEvent)]
         steps = [thing for thing in batch if not isinstance(thing, CustomEvent)]
-        if self._metrics is not None:
-            for step in steps:
-                if not isinstance(step, RequestEnd):
-                    self._metrics.record(step)
+        self._count(step for step in steps if not isinstance(step, RequestEnd))
+        passed = [step for step in steps if isinstance(step, RequestEnd) or self._shedder.passes(step)]
+        if len(passed) < len(steps):
+            self._sink.losses.add(Reason.OVERLOAD, len(steps) - len(passed))
         if self._collecting is not None:
-            self._collecting.take(step for step in steps if not isinstance(step, RequestEnd))
-        spans = [span for step, rate in self._sampled(steps) if (span := self._span(step, rate)) is not None]
+            self._collecting.take(step for step in passed if not isinstance(step, RequestEnd))
+        spans = [span for step, rate in self._sampled(passed) if (span := self._span(step, rate)) is not None]
         if spans:
             self._sink.send_spans(spans)
         if events:
@@ -164,6 +181,32 @@ class PipelineRecorder:
         from pf_monitor.pipeline.collecting import Collecting
 
         return Collecting.wanted(settings, described(settings.deployment))
+
+    def _thin(self, things: list[Step | RequestEnd | CustomEvent]) -> list[Step | RequestEnd | CustomEvent]:
+        """Shed traces, so that half of what may wait is left; what is shed has its metrics recorded."""
+        ratio = QUEUE_LENGTH / 4 / len(things)
+        shed = self._shedder.thin((thing for thing in things if isinstance(thing, Step)), ratio)
+        gone = [thing for thing in things if isinstance(thing, Step) and thing.context.trace_id in shed]
+        self._count(gone)
+        self._sink.losses.add(Reason.OVERLOAD, len(gone))
+        notices.say_once(
+            "overload",
+            "pf_monitor sends only some of the requests: more come than it can prepare beside them. It keeps those "
+            "with errors. The flow is not held up. Metrics stay exact.",
+        )
+        return [thing for thing in things if not (isinstance(thing, Step) and thing.context.trace_id in shed)]
+
+    def _count(self, steps: Iterable[Step]) -> None:
+        if self._metrics is not None:
+            for step in steps:
+                self._metrics.record(step)
+
+    def _after_fork(self) -> None:
+        """In a forked child: what has been counted so far is the parent's to send."""
+        self._metrics = self._meter_provider = None
+        self._starting = threading.RLock()
+        self._shedder = Shedder()
+        self._sink.losses.forget()
 
     def _sampled(self, steps: list[Step | RequestEnd]) -> list[Kept]:
         if self._sampler is not None:
@@ -210,4 +253,4 @@ class PipelineRecorder:
         flow = step.flow.name if step.flow is not None else ""
         self._meter_provider = MeterProvider(readers, self._resource(flow), shutdown_on_exit=False)
         add_process_counters(self._meter_provider)
-        return Metrics(self._meter_provider)
+        return Metrics(self._meter_provider, self._sink.losses)

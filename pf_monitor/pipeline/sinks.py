@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace.export import SpanExportResult
 
+from pf_monitor.pipeline.losses import Losses, Reason
 from pf_monitor.pipeline.quiet import quiet
 from pf_monitor.pipeline.serializing import simplify
 
@@ -23,19 +25,28 @@ if TYPE_CHECKING:
 
 
 class Sink(Protocol):
-    """Takes spans and events; knows an exporter for metrics."""
+    """Takes spans and events; knows an exporter for metrics.
+
+    Attributes:
+        losses: What was given up.
+    """
+
+    losses: Losses
 
     def send_spans(self, spans: Sequence[ReadableSpan]) -> None:
-        """Send spans, or keep them on disk while the endpoint is away."""
+        """Take spans; they are on disk when this returns."""
 
     def send_events(self, events: Sequence[CustomEvent]) -> None:
-        """Send custom events; likewise."""
+        """Take custom events; likewise."""
 
     def metric_exporter(self) -> MetricExporter | None:
         """Return the exporter for metrics, or None where they are not wanted."""
 
-    def shutdown(self) -> None:
-        """Let go of files and threads."""
+    def flush(self, timeout: float) -> bool:
+        """Deliver what was given so far, in so many seconds; return whether none of it can be lost any more."""
+
+    def shutdown(self, timeout: float) -> None:
+        """Deliver what was given so far, in so many seconds, and let go of files and threads."""
 
 
 _SILENCED = {
@@ -60,30 +71,38 @@ class ApplicationInsights:
 
     Args:
         connection_string: Of the resource.
+        delivery: More arguments for the delivery.
+
+    Attributes:
+        losses: What was given up.
     """
 
-    def __init__(self, connection_string: str) -> None:
+    def __init__(self, connection_string: str, **delivery: Any) -> None:
         silence()
         from azure.monitor.opentelemetry.exporter import AzureMonitorTraceExporter
 
-        from pf_monitor.pipeline.transport import CompressingTransport
+        from pf_monitor.pipeline.transport import Delivery
 
+        self.losses = Losses()
+        self._delivery = Delivery(connection_string, self.losses.add, **delivery)
         self._options: dict[str, Any] = {
             "connection_string": connection_string,
-            # What cannot be sent at once goes to disk, which is better than holding up the thread.
-            "retry_total": 1,
+            # The spool keeps what cannot be sent, within bounds of its own and for all processes.
+            "disable_offline_storage": True,
+            "max_envelopes_per_second": 0,
         }
-        self._spans = AzureMonitorTraceExporter(**self._options, transport=CompressingTransport())
+        self._spans = AzureMonitorTraceExporter(**self._options, transport=self._delivery.transport())
         simplify(self._spans)
         self._event_providers: dict[str, LoggerProvider] = {}
 
     def send_spans(self, spans: Sequence[ReadableSpan]) -> None:
-        """Send spans, or keep them on disk while the endpoint is away."""
+        """Take spans; they are on disk when this returns."""
         with quiet():
-            self._spans.export(spans)
+            if self._spans.export(spans) is not SpanExportResult.SUCCESS:
+                self.losses.add(Reason.UNSENDABLE, len(spans))
 
     def send_events(self, events: Sequence[CustomEvent]) -> None:
-        """Send custom events; likewise."""
+        """Take custom events; likewise."""
         with quiet():
             for event in events:
                 context = trace.set_span_in_context(trace.NonRecordingSpan(event.about), Context())
@@ -92,8 +111,6 @@ class ApplicationInsights:
                     context=context,
                     attributes={"microsoft.custom_event.name": event.name, **event.attributes},
                 )
-            for provider in self._event_providers.values():
-                provider.force_flush()
 
     def _event_logs(self, resource: Resource) -> LoggerProvider:
         """Return the provider for events of a resource: a custom event travels as a log record."""
@@ -101,33 +118,39 @@ class ApplicationInsights:
         if (provider := self._event_providers.get(role)) is None:
             from azure.monitor.opentelemetry.exporter import AzureMonitorLogExporter
             from opentelemetry.sdk._logs import LoggerProvider
-            from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-
-            from pf_monitor.pipeline.transport import CompressingTransport
+            from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 
             provider = LoggerProvider(resource, shutdown_on_exit=False)
-            provider.add_log_record_processor(
-                BatchLogRecordProcessor(AzureMonitorLogExporter(**self._options, transport=CompressingTransport()))
-            )
+            exporter = AzureMonitorLogExporter(**self._options, transport=self._delivery.transport())
+            # No thread of its own, which could not be started at the end of a process: the spool gathers them.
+            provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
             self._event_providers[role] = provider
         return provider
 
     def metric_exporter(self) -> MetricExporter:
         """Return the exporter for metrics."""
         from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter
+        from opentelemetry.sdk.metrics.export import MetricExportResult
 
-        from pf_monitor.pipeline.transport import CompressingTransport
+        process = os.getpid()
 
         class QuietMetricExporter(AzureMonitorMetricExporter):
             def export(self, *args: Any, **kwargs: Any) -> Any:
+                if os.getpid() != process:
+                    return MetricExportResult.SUCCESS  # what a forked child has inherited is its parent's to send
                 with quiet():
                     return super().export(*args, **kwargs)
 
-        return QuietMetricExporter(**self._options, transport=CompressingTransport())
+        return QuietMetricExporter(**self._options, transport=self._delivery.transport())
 
-    def shutdown(self) -> None:
-        """Let go of files and threads."""
+    def flush(self, timeout: float) -> bool:
+        """Deliver what was given so far, in so many seconds; return whether none of it can be lost any more."""
+        return self._delivery.flush(timeout)
+
+    def shutdown(self, timeout: float) -> None:
+        """Deliver what was given so far, in so many seconds, and let go of files and threads."""
         with quiet():
             self._spans.shutdown()
             for provider in self._event_providers.values():
                 provider.shutdown()  # type: ignore[no-untyped-call]  # OpenTelemetry left it untyped
+        self._delivery.stop(timeout)

@@ -1,41 +1,128 @@
-"""How a batch travels: compressed, over a kept connection, waiting for an answer only so long.
+"""Where the exporter's requests end: in the spool, from which a thread of its own sends them.
 
-A transport is azure-core's public extension point; the exporter hands it on to its client.
+A transport is azure-core's public extension point; the exporter hands it on to its client. The exporter is told that
+everything was taken, because from then on it is the spool's.
 """
 
 from __future__ import annotations
 
-import gzip
+import hashlib
+import io
+import os
+import tempfile
+import weakref
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import requests
 from azure.core.pipeline.transport import RequestsTransport
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
 
-_WORTHWHILE = 1_024
-"""Bytes below which compressing is not worth it."""
+from pf_monitor.pipeline.delivery.sender import Patience, Sender
+from pf_monitor.pipeline.delivery.spool import Spool
+from pf_monitor.pipeline.losses import Reason
 
-_LEVEL = 5
-"""Of 9: the last tenth of the size costs half of the time."""
+_KEPT_HEADERS = ("Authorization", "User-Agent")
+_TAKEN = b'{"itemsReceived":1,"itemsAccepted":1,"errors":[]}'
 
 
-class CompressingTransport(RequestsTransport):  # type: ignore[misc]  # azure-core hides it behind a lazy import
-    """Sends what the exporter sends, compressed; Application Insights takes gzip from every SDK.
+def spool_folder(connection_string: str) -> Path:
+    """Return where telemetry for a resource waits: below the temporary folder, in a folder of this user's.
 
     Args:
-        connect_timeout_s: How long to wait for a connection.
-        read_timeout_s: How long to wait for an answer; azure-core's own default is five minutes.
+        connection_string: Of the resource.
+    """
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    resource = hashlib.sha256(connection_string.encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"pf-monitor-{user}" / resource
+
+
+class Delivery:
+    """Takes what exporters send, keeps it until it is acknowledged, and starts anew in a forked child.
+
+    Args:
+        connection_string: Of the resource.
+        dropped: Told why, and how many items, when some are given up.
+        patience: How long to wait for what.
+        spooled: More arguments for the spool.
     """
 
-    def __init__(self, connect_timeout_s: float = 5, read_timeout_s: float = 30) -> None:
-        super().__init__(connection_timeout=connect_timeout_s, read_timeout=read_timeout_s)
+    def __init__(
+        self,
+        connection_string: str,
+        dropped: Callable[[Reason, int], None],
+        patience: Patience | None = None,
+        **spooled: Any,
+    ) -> None:
+        self._folder = spool_folder(connection_string)
+        self._url = _track_url(connection_string)
+        self._dropped = dropped
+        self._patience = patience or Patience()
+        self._spooled = spooled
+        self._stopped = False
+        self._begin()
+        reborn = weakref.WeakMethod(self._after_fork)
+        os.register_at_fork(after_in_child=lambda: (method := reborn()) and method())
 
-    def send(self, request: Any, **kwargs: Any) -> Any:
-        """Send a request; one that is tried again has been compressed already."""
-        body = request.content if hasattr(request, "content") else request.body
-        headers = request.headers
-        if body and len(body) >= _WORTHWHILE and "Content-Encoding" not in headers:
-            plain = body.encode() if isinstance(body, str) else body
-            compressed = gzip.compress(plain, _LEVEL, mtime=0)
-            request.set_bytes_body(compressed)
-            headers["Content-Encoding"] = "gzip"
-            headers["Content-Length"] = str(len(compressed))
-        return super().send(request, **kwargs)
+    def transport(self) -> RequestsTransport:
+        """Return a transport for an exporter."""
+        session = requests.Session()
+        session.trust_env = False  # it goes nowhere
+        adapter = _IntoSpool(self)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        return RequestsTransport(session=session, session_owner=False)
+
+    def take(self, url: str, body: bytes, headers: dict[str, str]) -> None:
+        """Take a request of an exporter; it is on disk when this returns."""
+        self._spool.put(body)
+        self._sender.learn(url, headers)
+
+    def flush(self, timeout: float) -> bool:
+        """Send what waits, in time if possible; see `Sender.flush`.
+
+        Returns:
+            Whether it was sent, or waits on disk.
+        """
+        return self._sender.flush(timeout) or self._spool.is_on_disk()
+
+    def stop(self, timeout: float) -> None:
+        """Send what waits, as far as that goes in time, and let go of files and threads."""
+        self._stopped = True
+        self._sender.stop(timeout)
+
+    def _begin(self) -> None:
+        self._spool = Spool(self._folder, self._dropped, **self._spooled)
+        self._sender = Sender(self._spool, self._url, self._dropped, self._patience)
+
+    def _after_fork(self) -> None:
+        if not self._stopped:
+            self._spool.forget()
+            self._begin()
+
+
+class _IntoSpool(HTTPAdapter):
+    """Puts requests into the spool instead of onto the network."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        super().__init__()
+        self._delivery = delivery
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        """Take a request, and answer that everything was taken."""
+        body = request.body or b""
+        kept = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
+        self._delivery.take(request.url or "", body.encode() if isinstance(body, str) else body, kept)
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(_TAKEN))}
+        raw = HTTPResponse(io.BytesIO(_TAKEN), headers, 200, preload_content=False)
+        return self.build_response(request, raw)
+
+
+def _track_url(connection_string: str) -> str:
+    """Return the address that a connection string names, for what waits before the exporter has sent anything."""
+    pairs = (part.partition("=") for part in connection_string.split(";"))
+    values = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    endpoint = values.get("ingestionendpoint") or "https://dc.services.visualstudio.com"
+    return f"{endpoint.rstrip('/')}/v2.1/track"

@@ -18,8 +18,13 @@ T = TypeVar("T")
 
 QUEUE_LENGTH = 4_096
 BATCH_LENGTH = 128
-DELAY_S = 1.0
-"""How long a finished step waits for company at most, in seconds."""
+DELAY_S = 0.5
+"""How long a finished step waits for company at most, in seconds: it shall be on disk within one."""
+
+OVERLOAD = QUEUE_LENGTH // 2
+"""How much may wait before some of it is shed."""
+
+_URGENT_LENGTH = QUEUE_LENGTH + QUEUE_LENGTH // 4
 
 
 class Worker(Generic[T]):
@@ -28,10 +33,17 @@ class Worker(Generic[T]):
     Args:
         deliver: Takes a batch; runs on the worker's thread, or on that of a caller of `flush`.
         delay_s: How long something waits for company at most, in seconds.
+        thin: Takes all that waits when that is too much, and returns what is still to be delivered; likewise.
     """
 
-    def __init__(self, deliver: Callable[[list[T]], None], delay_s: float = DELAY_S) -> None:
+    def __init__(
+        self,
+        deliver: Callable[[list[T]], None],
+        delay_s: float = DELAY_S,
+        thin: Callable[[list[T]], list[T]] | None = None,
+    ) -> None:
         self._deliver = deliver
+        self._thin = thin
         self._delay_s = delay_s
         self._queue: deque[T] = deque()
         self._stopping = False
@@ -41,13 +53,17 @@ class Worker(Generic[T]):
         reborn = weakref.WeakMethod(self._after_fork)
         os.register_at_fork(after_in_child=lambda: (method := reborn()) and method())
 
-    def put(self, thing: T) -> bool:
+    def put(self, thing: T, urgent: bool = False) -> bool:
         """Take something to be delivered; when the queue is full, it is dropped and counted.
+
+        Args:
+            thing: What is to be delivered.
+            urgent: Whether there is room for it where there is none for the others.
 
         Returns:
             Whether it was taken.
         """
-        if len(self._queue) >= QUEUE_LENGTH:
+        if len(self._queue) >= QUEUE_LENGTH and (not urgent or len(self._queue) >= _URGENT_LENGTH):
             self.dropped += 1
             notices.say_once(
                 "queue-full",
@@ -112,6 +128,8 @@ class Worker(Generic[T]):
                 self._deliver_batch()
 
     def _deliver_batch(self) -> None:
+        if self._thin is not None and len(self._queue) > OVERLOAD:
+            self._thin_out(self._thin)
         batch: list[T] = []
         while self._queue and len(batch) < BATCH_LENGTH:
             batch.append(self._queue.popleft())
@@ -119,3 +137,11 @@ class Worker(Generic[T]):
             self._deliver(batch)
         except Exception as error:  # noqa: BLE001 - one bad batch must not end the thread
             notices.say_once("deliver", "pf_monitor could not send a batch: %r", error)
+
+    def _thin_out(self, thin: Callable[[list[T]], list[T]]) -> None:
+        waiting = [self._queue.popleft() for _ in range(len(self._queue))]
+        try:
+            waiting = thin(waiting)
+        except Exception as error:  # noqa: BLE001 - likewise
+            notices.say_once("deliver", "pf_monitor could not send a batch: %r", error)
+        self._queue.extendleft(reversed(waiting))

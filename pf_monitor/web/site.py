@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from pf_monitor.alerts.status import Watched
 from pf_monitor.insights import StoreError
 from pf_monitor.table import QueryError
 from pf_monitor.views.choices import choices
@@ -17,7 +18,7 @@ from pf_monitor.views.scope import Scope, ScopeError
 from pf_monitor.web import answers, scope_bar
 from pf_monitor.web.asked import Asked, link, tidied
 from pf_monitor.web.page import NotFoundError, Page, Source
-from pf_monitor.web.pages import PAGES, logs
+from pf_monitor.web.pages import NAVIGATION, logs, pages
 from pf_monitor.web.rendering import render, static_text
 
 Endpoint = Callable[[Request], Response]
@@ -25,10 +26,15 @@ Endpoint = Callable[[Request], Response]
 _STATIC_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
-def routes(source: Source) -> list[BaseRoute]:
-    """Return the routes of the dashboard over a source, the last of which takes whatever no other does."""
+def routes(source: Source, watched: Watched | None = None) -> list[BaseRoute]:
+    """Return the routes of the dashboard, the last of which takes whatever no other does.
+
+    Args:
+        source: What answers its queries.
+        watched: The alert rules that are evaluated beside it.
+    """
     found: list[BaseRoute] = []
-    for page in PAGES:
+    for page in pages(watched):
         twin = "/overview" if page.path == "/" else page.path
         found.append(Route(f"{twin}.json", _endpoint(source, page, always_json=True), methods=["GET"]))
         found.append(Route(page.path, _endpoint(source, page), methods=["GET"]))
@@ -108,7 +114,7 @@ def _failed(status: int, title: str, message: str, with_json: bool) -> Response:
 
 def _frame(title: str, path: str, asked: Asked) -> dict[str, Any]:
     """What the layout needs of every page."""
-    return {"title": title, "here": path, "asked": asked, "pages": [page for page in PAGES if page.in_navigation]}
+    return {"title": title, "here": path, "asked": asked, "pages": NAVIGATION}
 
 
 def _anything() -> Asked:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from pf_monitor import runtime
+from pf_monitor.pipeline.losses import Losses
 from pf_monitor.pipeline.recorder import PipelineRecorder
 from pf_monitor.settings import Settings
 
 
 class NoSink:
     """Everything is made ready to be sent, and then is not."""
+
+    def __init__(self) -> None:
+        self.losses = Losses()
 
     def send_spans(self, spans: Any) -> None:
         pass
@@ -21,7 +25,10 @@ class NoSink:
     def metric_exporter(self) -> None:
         return None
 
-    def shutdown(self) -> None:
+    def flush(self, timeout: float) -> bool:
+        return True
+
+    def shutdown(self, timeout: float) -> None:
         pass
 
 

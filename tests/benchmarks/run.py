@@ -24,6 +24,7 @@ BENCHMARKS = {
     "served_request": "A request through promptflow's server: four nodes, two model calls",
     "memory": "Memory over 100,000 requests",
     "imports": "Import time",
+    "judging": "Judging: beside the model's own time, and under fire",
     "wire": "What a request sends: two steps, one model call",
 }
 

@@ -13,7 +13,9 @@ from pf_monitor import runtime
 from pf_monitor.insights.server import running
 from pf_monitor.instrument.content import to_text
 from pf_monitor.local import connection_string
+from pf_monitor.pipeline.delivery.batch import unpack
 from pf_monitor.pipeline.item import Item
+from pf_monitor.pipeline.losses import Losses
 from pf_monitor.pipeline.processors import CONTENT_BUDGET, LONGEST_VALUE, fit
 from pf_monitor.pipeline.recorder import PipelineRecorder
 from pf_monitor.pipeline.sinks import ApplicationInsights
@@ -52,11 +54,15 @@ def test_numbers_come_before_ids_and_ids_before_content(unmonitored):
     class Sink:
         send_spans = staticmethod(sent.extend)
         send_events = staticmethod(sent.extend)
+        losses = Losses()
 
         def metric_exporter(self):
             return None
 
-        def shutdown(self):
+        def flush(self, timeout):
+            return True
+
+        def shutdown(self, timeout):
             pass
 
     recorder = PipelineRecorder(Settings(enabled=True, deployment="blue"), Sink(), delay_s=3600)
@@ -108,8 +114,14 @@ def test_an_endpoint_that_is_away_loses_nothing_and_is_mentioned_once(unmonitore
     ours = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.name for record in ours] == ["pf_monitor"]
     assert "kept on disk and sent later" in ours[0].getMessage()
-    stored = [path for path in tmp_path.rglob("*.blob*") if path.is_file()]
-    assert sum('"question": "' in path.read_text() for path in stored) == 3
+    stored = [unpack(path.read_bytes())[0] for path in tmp_path.rglob("*.batch")]
+    questions = [
+        item["data"]["baseData"]["properties"]["question"]
+        for items in stored
+        for item in items
+        if item["data"]["baseType"] == "RequestData"
+    ]
+    assert sorted(questions) == ["0", "1", "2"]
 
 
 def test_a_full_queue_drops_and_counts_and_never_waits():

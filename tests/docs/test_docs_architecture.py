@@ -11,6 +11,7 @@ from doc_pages import DOCS, PACKAGE, code, read, rows, sections
 
 from pf_monitor import import_hooks
 from pf_monitor.pipeline import processors, worker
+from pf_monitor.pipeline.delivery import batch, sender, spool
 
 PAGE = "architecture.md"
 
@@ -117,8 +118,18 @@ def test_the_numbers_of_the_queue_are_those_of_the_code():
     text = sections(PAGE, 2)["Worker, queue, fork, end"]
     assert f"{worker.QUEUE_LENGTH:,} things" in text
     assert re.search(rf"at\s+most\s+{worker.BATCH_LENGTH}\b", text)
-    assert worker.DELAY_S == 1.0
-    assert "at most one second" in text
+    assert worker.DELAY_S == 0.5
+    assert "at most half a second" in text
+    assert worker.OVERLOAD * 2 == worker.QUEUE_LENGTH
+
+
+def test_the_numbers_of_delivery_are_those_of_the_code():
+    text = " ".join(sections(PAGE, 2)["Delivery"].split())
+    assert f"Over {spool.MOST_BYTES >> 20} MiB in all" in text
+    assert f"older than {spool.LONGEST_S / 3600:.0f} hours" in text
+    assert f"in memory, {spool.MOST_BYTES_IN_MEMORY >> 20} MiB at most" in text
+    assert (sender.MOST_UNCLEAR, sender.Patience().longest_s, sender.Patience().quota_s) == (3, 30, 600)
+    assert (batch.MOST_BYTES, sender.Patience().look_s) == (1 << 20, 10)
 
 
 def test_hooked_packages_are_named():

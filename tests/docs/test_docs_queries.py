@@ -21,6 +21,7 @@ from pf_monitor.insights.server import running
 from pf_monitor.local import connection_string
 from pf_monitor.model import kinds, names
 from pf_monitor.pipeline import processors
+from pf_monitor.pipeline.losses import Reason
 from pf_monitor.pipeline.recorder import PipelineRecorder
 from pf_monitor.pipeline.sinks import ApplicationInsights
 from pf_monitor.settings import Settings
@@ -186,6 +187,8 @@ def test_every_name_of_the_contract_is_on_the_page():
     constants = {value for name, value in vars(names).items() if name.isupper()} - _NOT_DIMENSIONS - _NAMESPACES
     missing = constants - documented_names()
     assert not missing, f"telemetry.md does not name {sorted(missing)} of model/names.py"
+    missing = {reason.value for reason in Reason} - documented_names()
+    assert not missing, f"telemetry.md does not say what {sorted(missing)} of pipeline/losses.py mean"
     for namespace in _NAMESPACES:
         assert f"Namespace `{namespace}`" in read("telemetry.md")
 

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from pf_monitor import notices, runtime
 from pf_monitor.instrument import correlation
 from pf_monitor.pipeline.item import CustomEvent
+from pf_monitor.pipeline.losses import Losses
 from pf_monitor.pipeline.recorder import PipelineRecorder
 from pf_monitor.settings import Settings
 
@@ -46,6 +47,7 @@ class Exported:
     def __init__(self) -> None:
         self._spans: list[ReadableSpan] = []
         self._events: list[CustomEvent] = []
+        self.losses = Losses()
 
     def send_spans(self, spans: Sequence[ReadableSpan]) -> None:
         self._spans += spans
@@ -56,7 +58,10 @@ class Exported:
     def metric_exporter(self) -> Any:
         return None
 
-    def shutdown(self) -> None: ...
+    def flush(self, timeout: float) -> bool:
+        return True
+
+    def shutdown(self, timeout: float) -> None: ...
 
     @property
     def spans(self) -> list[ReadableSpan]:

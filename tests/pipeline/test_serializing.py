@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 
 import pytest
-from azure.core.pipeline.transport import RequestsTransport
 
 import pf_monitor
 from pf_monitor.insights.server import running
@@ -14,6 +12,7 @@ from pf_monitor.local import connection_string
 from pf_monitor.pipeline import sinks
 from pf_monitor.pipeline.serializing import simplify
 from pf_monitor.pipeline.sinks import ApplicationInsights
+from pf_monitor.pipeline.transport import Delivery
 from pf_monitor.settings import Settings
 
 from .conftest import Numbered
@@ -29,14 +28,13 @@ class Sent(list):
 def sent(monkeypatch, tmp_path):
     """What goes to a local Application Insights, as JSON; it begins anew with each run."""
     kept = Sent()
-    send = RequestsTransport.send
+    take = Delivery.take
 
-    def keep(transport, request, **options):
-        body = request.content if hasattr(request, "content") else request.body
-        kept.extend(json.loads(gzip.decompress(body)))
-        return send(transport, request, **options)
+    def keep(delivery, url, body, headers):
+        kept.extend(json.loads(body))
+        take(delivery, url, body, headers)
 
-    monkeypatch.setattr(RequestsTransport, "send", keep)
+    monkeypatch.setattr(Delivery, "take", keep)
     with running(tmp_path / "insights") as port:
         kept.port = port
         yield kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pf_monitor.quality.monitor import Sampling
@@ -12,6 +12,7 @@ from pf_monitor.quality.sampling import draw
 from pf_monitor.quality.statistics import JudgeAccuracy, PassRate, pass_rate, true_pass_rate, verdict
 
 THRESHOLD = 0.7
+_BELOW = 0.65
 _RATES = (0.5, 0.6, 0.7, 0.8, 0.9)
 _SENSITIVITY, _SPECIFICITY = 0.92, 0.85
 _LABELLED = 400
@@ -24,8 +25,8 @@ class Coverage(NamedTuple):
         covered: Those whose interval holds the true rate.
         false_fails: Of those whose true rate is at the threshold, those that `verdict` fails: 2.5 % are stated.
         simple_false_fails: Of the same, those that fail by `rate < threshold`, as today's tools say it.
-        simple_false_passes: Of those whose true rate is below, those that pass so.
-        false_passes: Of the same, those that `verdict` passes.
+        false_passes: Of those whose true rate is five points below, those that `verdict` passes: 2.5 % are stated.
+        simple_false_passes: Of the same, those that pass by `rate >= threshold`.
     """
 
     covered: float
@@ -39,31 +40,26 @@ def simulate(windows: int = 1_000, *, accurate: bool = True, seed: int = 7) -> C
     """Simulate windows of 200 to 2,000 runs, sampled at 10 % with a floor of 50.
 
     Args:
-        windows: How many.
+        windows: How many of any true rate; as many again are at the threshold, and as many below.
         accurate: Whether the judge is always right; otherwise it is right as often as it was on labelled answers, and
             its rate is corrected by that.
         seed: Of everything that is random here.
     """
     chance = random.Random(seed)
-    found = [(true, _window(chance, true, accurate=accurate)) for true in _true_rates(chance, windows)]
-    good = [one for true, one in found if true == THRESHOLD]
-    bad = [one for true, one in found if true < THRESHOLD]
+    found = [(true, _window(chance, true, accurate=accurate)) for true in chance.choices(_RATES, k=windows)]
+    good = [_window(chance, THRESHOLD, accurate=accurate) for _ in range(windows)]
+    bad = [_window(chance, _BELOW, accurate=accurate) for _ in range(windows)]
 
-    def share(ones: list[PassRate], what: Callable[[PassRate], bool]) -> float:
+    def share(what: Callable[[PassRate], bool], ones: list[PassRate]) -> float:
         return sum(map(what, ones)) / len(ones)
 
     return Coverage(
         covered=sum(one.low <= true <= one.high for true, one in found) / len(found),
-        false_fails=share(good, lambda one: verdict(one, THRESHOLD) is Verdict.FAIL),
-        simple_false_fails=share(good, lambda one: one.rate < THRESHOLD),
-        false_passes=share(bad, lambda one: verdict(one, THRESHOLD) is Verdict.PASS),
-        simple_false_passes=share(bad, lambda one: one.rate >= THRESHOLD),
+        false_fails=share(lambda one: verdict(one, THRESHOLD) is Verdict.FAIL, good),
+        simple_false_fails=share(lambda one: one.rate < THRESHOLD, good),
+        false_passes=share(lambda one: verdict(one, THRESHOLD) is Verdict.PASS, bad),
+        simple_false_passes=share(lambda one: one.rate >= THRESHOLD, bad),
     )
-
-
-def _true_rates(chance: random.Random, windows: int) -> Iterator[float]:
-    for _ in range(windows):
-        yield chance.choice(_RATES)
 
 
 def _window(chance: random.Random, true: float, *, accurate: bool) -> PassRate:

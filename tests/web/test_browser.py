@@ -33,7 +33,7 @@ pytestmark = [
 ]
 
 ZONE = "Asia/Tokyo"
-PAGES = ["/", "/tokens", "/quality", "/operations", "/requests", "/logs"]
+PAGES = ["/", "/tokens", "/quality", "/operations", "/requests", "/alerts", "/logs"]
 
 
 @pytest.fixture(scope="module")

@@ -112,4 +112,14 @@ ITEMS = [
     ),
 ]
 
-PAGES = ["/", "/tokens", "/quality", "/operations", "/requests", "/logs", f"/requests/{HOSTILE}", f"/requests/{FAILED}"]
+PAGES = [
+    "/",
+    "/tokens",
+    "/quality",
+    "/operations",
+    "/requests",
+    "/alerts",
+    "/logs",
+    f"/requests/{HOSTILE}",
+    f"/requests/{FAILED}",
+]

@@ -1,0 +1,28 @@
+"""What was given to the pipeline is in the store exactly once, or counted as dropped, whatever happens in between.
+
+The same at size: `python tests/reliability/run.py faults`.
+"""
+
+from __future__ import annotations
+
+import faults
+import pytest
+from injector import CLEAR, FAULTS
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_where_the_answers_say_what_has_arrived_all_of_it_does_so_once(monitor_at_rest, tmp_path, seed):
+    outcome = faults.send(tmp_path / "insights", 60, seed, CLEAR)
+    assert outcome.missing == set()
+    assert outcome.twice == set()
+    assert outcome.dropped == {}
+    assert outcome.ledger.strayed == 0
+
+
+def test_whatever_happens_nothing_is_lost_that_is_not_counted(monitor_at_rest, tmp_path):
+    outcome = faults.send(tmp_path / "insights", 80, seed=3)
+    assert set(outcome.ledger.faults) == set(FAULTS)
+    assert outcome.lost == 0
+    assert outcome.twice_knowingly == set()
+    assert len(outcome.missing - outcome.ledger.told_refused) <= outcome.dropped.get(faults.UNCLEAR, 0)
+    assert outcome.ledger.strayed == 0
