@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pf_monitor import notices, runtime
+from pf_monitor.pipeline.losses import Losses
 from pf_monitor.pipeline.recorder import PipelineRecorder
 from pf_monitor.settings import Settings
 
@@ -34,6 +35,7 @@ class Counting:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.losses = Losses()
 
     def send_spans(self, spans: Sequence[Any]) -> None:
         self.sent += [span.name for span in spans]
@@ -44,7 +46,10 @@ class Counting:
     def metric_exporter(self) -> None:
         return None
 
-    def shutdown(self) -> None:
+    def flush(self, timeout: float) -> bool:
+        return True
+
+    def shutdown(self, timeout: float) -> None:
         pass
 
 
