@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from counting import Counting
 
 from pf_monitor import notices, runtime
-from pf_monitor.pipeline.losses import Losses
 from pf_monitor.pipeline.recorder import PipelineRecorder
 from pf_monitor.settings import Settings
 
@@ -28,29 +28,6 @@ class Numbered(PipelineRecorder):
 
     def new_trace_id(self) -> int:
         return IDS + next(self._given) * GOLDEN % IDS
-
-
-class Counting:
-    """A sink that keeps the names of spans."""
-
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-        self.losses = Losses()
-
-    def send_spans(self, spans: Sequence[Any]) -> None:
-        self.sent += [span.name for span in spans]
-
-    def send_events(self, events: Sequence[Any]) -> None:
-        pass
-
-    def metric_exporter(self) -> None:
-        return None
-
-    def flush(self, timeout: float) -> bool:
-        return True
-
-    def shutdown(self, timeout: float) -> None:
-        pass
 
 
 @pytest.fixture

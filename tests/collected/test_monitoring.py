@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from counting import Counting
 from recorded import recorded
 from shop import shop
 from typer.testing import CliRunner
@@ -65,8 +66,7 @@ def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def collect(folder: Path, count: int) -> None:
     """Let a flow collect, as it does where it is served."""
-    settings = Settings(enabled=True, collect_to=str(folder), connection_string=connection_string(9))
-    runtime.use(PipelineRecorder.for_application_insights(settings))
+    runtime.use(PipelineRecorder(Settings(enabled=True, collect_to=str(folder)), Counting()))
     for number in range(count):
         shop(f"How heavy is number {number}?", [])
     runtime.stop(30)

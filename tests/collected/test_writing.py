@@ -108,8 +108,16 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, caplog):
 
 
 def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script; telemetry that finds nobody is kept in a folder of the test's own."""
+    elsewhere = folder.parent / "temporary"
+    elsewhere.mkdir()
     return subprocess.run(
-        [sys.executable, "-c", script, str(folder)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script, str(folder)],
+        env={**os.environ, "TMPDIR": str(elsewhere)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -126,8 +134,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_kill_loses_what_had_not_been_written_and_nothing_else(tmp_path):
-    assert run(_KILLED, tmp_path).returncode == -signal.SIGKILL
-    assert lines(tmp_path) == [str(number) for number in range(100)]
+    assert run(_KILLED, tmp_path / "collected").returncode == -signal.SIGKILL
+    assert lines(tmp_path / "collected") == [str(number) for number in range(100)]
 
 
 _FORKED = """
@@ -147,9 +155,9 @@ collector.stop(30)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_forked_child_writes_a_file_of_its_own_and_nothing_of_its_parent(tmp_path):
-    done = run(_FORKED, tmp_path)
+    done = run(_FORKED, tmp_path / "collected")
     assert done.returncode == 0, done.stderr
-    assert sorted(path.read_text() for path in tmp_path.iterdir()) == ["child\n", "parent\n"]
+    assert sorted(path.read_text() for path in (tmp_path / "collected").iterdir()) == ["child\n", "parent\n"]
 
 
 _ENDING = """
