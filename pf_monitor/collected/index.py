@@ -124,6 +124,8 @@ class Index:
                         index._add(record)
             index._join_spans()
             index._join_parts()
+            (timeless,) = index._database.execute("SELECT count(*) FROM runs WHERE time IS NULL").fetchone()
+            index.damaged += timeless
             since, until = (moment.timestamp() for moment in window)
             index._database.execute("DELETE FROM runs WHERE time IS NULL OR time < ? OR time >= ?", (since, until))
             index._database.execute("COMMIT")

@@ -268,10 +268,11 @@ def test_spans_whose_numbers_are_odd_are_runs_all_the_same(tmp_path):
     odd = span("rag", 1, 1, "Flow", inputs="{cut", output=None, **counts) | {"start_time": "yesterday", "status": None}
     late = span("rag", 2, 0, "Flow", inputs='{"question": "?"}', **counts)
     write(tmp_path / "a.jsonl", record("app_traces", [odd], "t"), record("app_traces", [late], "u"))
-    runs, _, _ = read(tmp_path)
+    runs, _, notes = read(tmp_path)
     assert [(run.span_id, run.numbers) for run in runs] == [
         (f"{2:016x}", {"latency_ms": 1500, "question_length": 1, "answer_length": 0})
     ]
+    assert notes == ["1 pieces of the collected data are damaged and were left out."], "when the other was is not known"
 
 
 def test_data_that_lies_elsewhere_is_said(tmp_path):
