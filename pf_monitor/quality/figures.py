@@ -11,7 +11,7 @@ from pf_monitor.quality.judging.judge import Scored
 from pf_monitor.quality.judging.ledger import State
 from pf_monitor.quality.monitor import Column, Metric, QualitySignal, TokenSignal
 from pf_monitor.quality.report import MetricReport, RunReport, TokenReport, Verdict, WorstAnswer
-from pf_monitor.quality.statistics import pass_rate, rows_needed, verdict
+from pf_monitor.quality.statistics import JudgeAccuracy, pass_rate, rows_needed, true_pass_rate, verdict
 from pf_monitor.views.statistics import of_average
 
 _WORST: Final = 3
@@ -22,7 +22,12 @@ _BADNESS: Final = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.
 
 
 def metric_report(
-    signal: QualitySignal, metric: Metric, scored: Sequence[Scored], rows: int, sampled: int
+    signal: QualitySignal,
+    metric: Metric,
+    scored: Sequence[Scored],
+    rows: int,
+    sampled: int,
+    judge_accuracy: JudgeAccuracy | None = None,
 ) -> MetricReport:
     """Return what a run found out about one metric.
 
@@ -32,6 +37,7 @@ def metric_report(
         scored: What came out for each row that was come to.
         rows: The rows of the window.
         sampled: Of them, those in the sample.
+        judge_accuracy: How often the judge agrees with people, where that is known.
     """
     states = Counter(one.judgement.state for one in scored if one.judgement is not None)
     scores = [
@@ -43,6 +49,7 @@ def metric_report(
     found = pass_rate([(score >= metric.acceptable_score, one.row.weight) for one, score in scores], lost)
     values = [score for _, score in scores]
     average = fmean(values, [one.row.weight for one, _ in scores]) if values else None
+    by_people = None if judge_accuracy is None else true_pass_rate(found, judge_accuracy)
     return MetricReport(
         signal=signal.name,
         metric=metric.name,
@@ -66,6 +73,9 @@ def metric_report(
         distribution={f"{score:g}": count for score, count in sorted(Counter(values).items())},
         evaluator=next((one.evaluator for one, _ in scores), None),
         worst=tuple(_worst(one) for one, _ in sorted(scores, key=_by_badness)[:_WORST]),
+        people_rate=by_people.rate if by_people else None,
+        people_rate_low=by_people.low if by_people else None,
+        people_rate_high=by_people.high if by_people else None,
     )
 
 

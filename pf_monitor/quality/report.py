@@ -81,6 +81,10 @@ class MetricReport:
         distribution: The number of judged rows by score, as text such as `"4"`.
         evaluator: Name and version of judge and prompt.
         worst: The worst answers, worst first.
+        people_rate: The pass rate that people would have found, by how often the judge agrees with the labels of the
+            anchors; None without labels.
+        people_rate_low: The lower end of its 95 % interval.
+        people_rate_high: The upper end.
     """
 
     signal: str
@@ -105,6 +109,9 @@ class MetricReport:
     distribution: Mapping[str, int] = field(default_factory=dict)
     evaluator: str | None = None
     worst: tuple[WorstAnswer, ...] = ()
+    people_rate: float | None = None
+    people_rate_low: float | None = None
+    people_rate_high: float | None = None
 
     @property
     def violations(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,13 +11,14 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
+from pf_monitor.quality.anchors import Anchor, accuracy, compare_anchors, prefix, read_anchors
 from pf_monitor.quality.drift import FALSE_ALARMS_A_MONTH, NOTICEABLE, compare, look_level
 from pf_monitor.quality.figures import SHOWN, azure_metrics, metric_report, overall, token_report
 from pf_monitor.quality.judging.budget import Purse
 from pf_monitor.quality.judging.judge import Bench, Scored, Session
 from pf_monitor.quality.judging.ledger import Ledger, OpenRun, Spent, State
 from pf_monitor.quality.judging.server import JudgeError, JudgeServer
-from pf_monitor.quality.monitor import BaselineKind, Monitor, QualitySignal, Sampling, Strata, TokenSignal
+from pf_monitor.quality.monitor import BaselineKind, Metric, Monitor, QualitySignal, Sampling, Strata, TokenSignal
 from pf_monitor.quality.reading import FlowRun, Reader, SourceLostError, Window
 from pf_monitor.quality.report import (
     Bill,
@@ -28,6 +30,7 @@ from pf_monitor.quality.report import (
     Verdict,
 )
 from pf_monitor.quality.sampling import Drawn, draw
+from pf_monitor.quality.statistics import JudgeAccuracy
 from pf_monitor.quality.writing import AT_ONCE, Writer
 
 OnProgress = Callable[[str, int, int], None]
@@ -112,6 +115,8 @@ class _Run:
         self._scored: dict[str, dict[str, list[Scored]]] = {}
         self._tokens: list[TokenReport] = []
         self._drift: list[DriftReport] = []
+        self._anchors: list[Anchor] = []
+        self._anchor_scores: dict[str, dict[str, float]] = {}
         self._unwritten = 0
         self._notes: list[str] = []
 
@@ -128,6 +133,8 @@ class _Run:
         )
         for signal in self._monitor.quality_signals:
             bench.prepare(signal.metrics)
+        if self._monitor.baseline.anchors is not None and self._monitor.quality_signals:
+            self._anchors = read_anchors(self._monitor.baseline.anchors, self._monitor.quality_signals[0].columns)
         if self._monitor.quality_signals and not judge.knows_price() and self._has_price_limit():
             raise JudgeError(
                 f"The price of {self._monitor.judge.model} is not on the price list, so that a budget in US dollars "
@@ -171,8 +178,10 @@ class _Run:
             self._count(tokens)
         if self._monitor.quality_signals:
             async with judge:
+                await self._judge_anchors(bench)
                 for signal in self._monitor.quality_signals:
                     await self._judge(signal, bench)
+        self._compare_judge()
         self._compare(bench)
 
     # Reading.
@@ -219,6 +228,17 @@ class _Run:
                 for one in session.scored:
                     by_metric[one.metric.name].append(_slim(one))
 
+    async def _judge_anchors(self, bench: Bench) -> None:
+        """Judge the anchors first: they are few, and without them the rest says less."""
+        metrics = list({one.name: one for signal in self._monitor.quality_signals for one in signal.metrics}.values())
+        rows = [anchor.row(self._opened.id) for anchor in self._anchors]
+        total = len(rows) * len(metrics)
+        done = itertools.count(1)
+        if rows:
+            await bench.judge(rows, metrics, self._session, lambda: self._on_progress("Anchors", next(done), total))
+        for metric in metrics if rows else ():
+            self._anchor_scores[metric.name] = self._ledger.scores(prefix(self._opened.id), metric.name)
+
     def _judging_ended(self, ending: Ending) -> Ending:
         session = self._session
         if session.repeated:
@@ -243,7 +263,8 @@ class _Run:
             rows, sampled = (len(sample.runs), len(sample.drawn)) if sample else (0, 0)
             scored = self._scored.get(signal.name, {})
             reports += [
-                metric_report(signal, metric, scored.get(metric.name, ()), rows, sampled) for metric in signal.metrics
+                metric_report(signal, metric, scored.get(metric.name, ()), rows, sampled, self._accuracy(metric))
+                for metric in signal.metrics
             ]
         if any(report.verdict is Verdict.INCONCLUSIVE for report in reports):
             self._notes.append(
@@ -251,6 +272,10 @@ class _Run:
                 "higher sampling rate, or a longer window."
             )
         return reports
+
+    def _accuracy(self, metric: Metric) -> JudgeAccuracy | None:
+        scores = self._anchor_scores.get(metric.name, {})
+        return accuracy(self._anchors, metric.name, scores, metric.acceptable_score)
 
     def _spent_today(self) -> Spent:
         return self._ledger.spent(
@@ -313,9 +338,9 @@ class _Run:
                     for one in self._scored[signal.name][metric.name]
                     if one.judgement is not None and one.judgement.score is not None
                 ]
-        looks = max(_LOOKS_A_MONTH, self._ledger.runs_since(self._monitor.name, self._now - timedelta(days=30)))
+        looks = self._looks()
         found = compare(values_now, values_before, look_level(looks))
-        self._drift = [
+        self._drift += [
             DriftReport(
                 one.measure, one.is_drift, one.mean_before, one.mean_now, one.delta, "Cliff's delta", one.adjusted_p
             )
@@ -329,6 +354,28 @@ class _Run:
                 f"A difference counts where chance would bring it in fewer than {FALSE_ALARMS_A_MONTH:.0%} of months, "
                 f"at {looks} runs a month, and where it is large enough to notice (|delta| of at least {NOTICEABLE})."
             )
+
+    def _compare_judge(self) -> None:
+        """Say whether the judge has changed: whether the anchors score otherwise than in the run before."""
+        before = self._ledger.run_before(self._monitor.name, self._opened.id)
+        if before is None:
+            return
+        level = look_level(self._looks()) / max(1, len(self._anchor_scores))
+        for metric, scores in self._anchor_scores.items():
+            change = compare_anchors(scores, self._ledger.scores(prefix(before), metric))
+            if change is None:
+                continue
+            is_drift = change.p <= level
+            values = (change.before, change.now, change.shift, "shift", change.p)
+            self._drift.append(DriftReport(f"judge of {metric}", is_drift, *values))
+            if is_drift:
+                self._notes.append(
+                    f"The judge of {metric} has changed: it scores the {change.pairs} anchors {change.now:.2f} on "
+                    f"average, and {change.before:.2f} in the run before. Do not take that for a change of the flow."
+                )
+
+    def _looks(self) -> int:
+        return max(_LOOKS_A_MONTH, self._ledger.runs_since(self._monitor.name, self._now - timedelta(days=30)))
 
     def _baseline_window(self, window: Window) -> Window | None:
         baseline = self._monitor.baseline

@@ -18,7 +18,7 @@ from servers import server
 
 ROWS = 150
 ROUNDS = 3
-FIRED_AT_ROWS = 1_500
+FIRED_AT_ROWS = 1_000
 METRICS = ("groundedness", "relevance", "coherence", "fluency")
 QUESTION = "Is the lamp waterproof, and how deep may it go?"
 ANSWER = "The lamp is waterproof to 10 m. Below that its seals may give way."
@@ -111,7 +111,9 @@ def _judged(
             await bench.judge(rows, wanted, session, lambda: None)
             took = time.process_time() - begun
         assert session.gave_up is None, session.gave_up
-        done = sum(one.judgement is not None and one.judgement.state is State.JUDGED for one in session.scored)
+        # Where garbage comes twice about one row, it has failed, which is said; it is not lost.
+        known = {State.JUDGED, State.FAILED}
+        done = sum(one.judgement is not None and one.judgement.state in known for one in session.scored)
         return took, done
 
     with tempfile.TemporaryDirectory() as folder, Ledger.open(Path(folder)) as ledger:

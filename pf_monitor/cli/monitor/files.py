@@ -14,7 +14,7 @@ from pf_monitor.cli.monitor._reading import File, read_file, say_problems
 
 
 def new(
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write it.")] = Path("monitor.yaml"),
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path("monitor.yaml"),
 ) -> None:
     """Write a commented monitor to start from; it never overwrites a file.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def history(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A monitor's name.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A monitor's name.", show_default=False)] = None,
     last: Annotated[int, typer.Option(min=1, max=1000, help="So many runs of each monitor, the newest.")] = 10,
     data: Annotated[
         Path | None, typer.Option(help="Where telemetry is kept. Default: $PF_MONITOR_DATA.", show_default=False)

@@ -212,6 +212,10 @@ def show(report: RunReport, console: Console) -> None:
     render([report], console)
     for metric in report.metrics:
         without = {"unscorable": metric.unscorable, "failed": metric.failed, "left unjudged": metric.unjudged}
+        if metric.people_rate is not None and metric.people_rate_low is not None:
+            low, high = metric.people_rate_low, metric.people_rate_high or 1.0
+            by_labels = f"people would find {metric.people_rate:.1%} [{low:.1%}, {high:.1%}], by the labelled anchors"
+            console.print(Text(f"  {metric.metric}: {by_labels}"))
         counted = ", ".join(f"{count:,} {what}" for what, count in without.items() if count)
         if counted:
             console.print(Text(f"  {metric.metric}: {counted}"))

@@ -212,6 +212,15 @@ class Ledger:
         ).fetchone()
         return int(count)
 
+    def run_before(self, monitor: str, run_id: str) -> str | None:
+        """Return the id of a monitor's run before another, of those that have ended by themselves; else None."""
+        found = self._database.execute(
+            "SELECT id FROM runs WHERE monitor = ? AND ended IS NOT NULL "
+            "AND started < (SELECT started FROM runs WHERE id = ?) ORDER BY started DESC LIMIT 1",
+            (monitor, run_id),
+        ).fetchone()
+        return None if found is None else str(found[0])
+
     def spent(self, monitor: str, *, run_id: str | None = None, since: datetime | None = None) -> Spent:
         """Return what a monitor's calls used: those of one run, or those since a time."""
         condition, value = ("run_id = ?", run_id) if run_id is not None else ("at >= ?", _text(since or _EPOCH))
@@ -232,6 +241,14 @@ class Ledger:
             return None
         state, score, reason, was_cut, interruptions, written = found
         return Judgement(State(state), score, reason, bool(was_cut), interruptions, bool(written))
+
+    def scores(self, prefix: str, metric: str) -> dict[str, float]:
+        """Return the scores by a metric of all runs whose id begins so, by the rest of that id."""
+        found = self._database.execute(
+            "SELECT run, score FROM judgements WHERE run >= ? AND run < ? AND metric = ? AND state = ?",
+            (prefix, prefix + "\U0010ffff", metric, State.JUDGED),
+        )
+        return {run.removeprefix(prefix).removesuffix("/"): score for run, score in found}
 
     def intend(self, key: Key, monitor: str, run_id: str, at_most: Spent) -> int:
         """Write down that a call is about to be made, with what it may use at most; return its number."""

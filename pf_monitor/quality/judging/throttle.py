@@ -1,7 +1,8 @@
 """How fast to ask: as many calls at once as may be, and no faster than the server allows.
 
-A server that answers 429 says how long to wait, and everybody waits. From then on calls are spaced by the rate at which
-the server has been answering, which is the rate that it allows, and that grows slowly until it refuses again.
+A server that answers 429 says how long to wait, and everybody waits. From then on calls are spaced: at first by the
+rate at which the server has been answering, which is about the rate that it allows. With each further refusal the rate
+falls a little, though never below that at which the server answers, and meanwhile it grows slowly.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ _GROWTH_A_SECOND: Final = 0.03
 
 _UNTOLD_WAIT_S: Final = 1.0
 """The first wait when a server does not say for how long; it doubles with each further refusal."""
+
+_FALL: Final = 0.95
+"""What a refusal leaves of the rate. A machine that was busy with other things answers fewer calls than are allowed, so
+that the rate of answers alone would fall and fall."""
 
 LONGEST_WAIT_S: Final = 120.0
 """More than that nobody waits at once, whatever a server says: it is asked again then."""
@@ -50,8 +55,8 @@ class Throttle:
                 while (wait := self._not_before - time.monotonic()) > 0:
                     await asyncio.sleep(wait)
                 if self._rate is not None:
-                    grown = self._rate * (1 + _GROWTH_A_SECOND * (time.monotonic() - self._rate_since))
-                    self._not_before = time.monotonic() + 1 / grown
+                    now = time.monotonic()
+                    self._not_before = now + 1 / self._grown(now)
         except BaseException:
             self._slots.release()
             raise
@@ -71,9 +76,14 @@ class Throttle:
         wait = told if told is not None else _UNTOLD_WAIT_S * 2 ** min(self._refusals, 7)
         self._refusals += 1
         self._not_before = max(self._not_before, now + min(wait, LONGEST_WAIT_S))
-        if len(self._answered) >= 2:
-            self._rate = (len(self._answered) - 1) / max(now - self._answered[0], 1e-3)
+        is_first_of_many = now >= self._rate_since  # what was under way then is refused too, and says nothing new
+        if len(self._answered) >= 2 and is_first_of_many:
+            measured = (len(self._answered) - 1) / max(now - self._answered[0], 1e-3)
+            self._rate = measured if self._rate is None else max(measured, self._grown(now) * _FALL)
             self._rate_since = self._not_before
+
+    def _grown(self, now: float) -> float:
+        return (self._rate or 0.0) * (1 + _GROWTH_A_SECOND * max(0.0, now - self._rate_since))
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
