@@ -95,6 +95,9 @@ class Reader(Protocol):
             SourceLostError: The source does not answer.
         """
 
+    def notes(self) -> list[str]:
+        """Return what the report has to say about what was read."""
+
 
 class TelemetryReader:
     """Reads the runs of a target from Application Insights.
@@ -136,6 +139,10 @@ class TelemetryReader:
             )
             for run, weight in zip(runs, weights, strict=True)
         ]
+
+    def notes(self) -> list[str]:
+        """See `Reader`; there is nothing to say."""
+        return []
 
     def _is_meant(self, row: Record) -> bool:
         wanted = self._target.deployment

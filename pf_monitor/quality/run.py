@@ -36,9 +36,6 @@ from pf_monitor.quality.writing import AT_ONCE, Writer
 OnProgress = Callable[[str, int, int], None]
 """Is told what is being done, how much of it is done, and of how much."""
 
-_CHUNK: Final = 200
-"""Rows whose words are in memory at once."""
-
 _LOOKS_A_MONTH: Final = 30
 """Looks that drift is corrected for, at least: a monitor runs about once a day."""
 
@@ -52,6 +49,7 @@ def run(
     now: datetime | None = None,
     source_name: str = "",
     on_progress: OnProgress = lambda *_: None,
+    engine: Callable[..., Bench] = Bench,
 ) -> RunReport:
     """Run a monitor once. Ctrl-C ends it with a report too.
 
@@ -63,6 +61,7 @@ def run(
         now: The time that the window is reckoned from; now, unless a run was interrupted, whose time is kept.
         source_name: What the report says that it read.
         on_progress: Is told how far it is.
+        engine: Makes what judges: the class `Bench`, or what is called as it is.
 
     Returns:
         The report. A store or a judge that is lost ends the run with what there is; `ending` and `notes` say so.
@@ -76,7 +75,7 @@ def run(
         end = now or datetime.now(UTC)
         longest = max(signal.window.size + signal.window.offset for signal in monitor.signals)
         opened = ledger.begin(monitor.name, (end - longest, end))
-        work = _Run(monitor, reader, ledger, opened, writer, on_progress)
+        work = _Run(monitor, reader, ledger, opened, writer, on_progress, engine)
         report = asyncio.run(work.report(source_name))
         if report.ending in {Ending.COMPLETE, Ending.OUT_OF_BUDGET}:
             ledger.end(opened.id)
@@ -101,6 +100,7 @@ class _Run:
         opened: OpenRun,
         writer: Writer | None,
         on_progress: OnProgress,
+        engine: Callable[..., Bench],
     ) -> None:
         self._monitor = monitor
         self._reader = reader
@@ -108,6 +108,7 @@ class _Run:
         self._opened = opened
         self._writer = writer
         self._on_progress = on_progress
+        self._engine = engine
         self._now = opened.window[1]
         self._session = Session()
         self._samples: dict[str, _Sample] = {}
@@ -127,7 +128,9 @@ class _Run:
         judge = JudgeServer(self._monitor.judge)
         spent = self._ledger.spent(self._monitor.name, run_id=self._opened.id)
         purse = Purse(self._monitor.budget, spent, self._spent_today())
-        bench = Bench(judge, self._ledger, purse, self._monitor.name, self._opened.id, self._monitor.judge.concurrency)
+        bench = self._engine(
+            judge, self._ledger, purse, self._monitor.name, self._opened.id, self._monitor.judge.concurrency
+        )
         for signal in self._monitor.quality_signals:
             bench.prepare(signal.metrics)
         if self._monitor.baseline.anchors is not None and self._monitor.quality_signals:
@@ -146,6 +149,7 @@ class _Run:
             ending = Ending.STOPPED
             self._notes.append("The run was stopped. The next run takes it up; what was judged is kept.")
         ending = self._judging_ended(ending)
+        self._notes += self._reader.notes()
         metrics = self._metric_reports()
         used = purse.run
         report = RunReport(
@@ -210,8 +214,8 @@ class _Run:
             done += 1
             self._on_progress("Judging", done, total)
 
-        for start in range(0, len(sample.drawn), _CHUNK):
-            chunk = sample.drawn[start : start + _CHUNK]
+        for start in range(0, len(sample.drawn), bench.rows_at_once):
+            chunk = sample.drawn[start : start + bench.rows_at_once]
             rows = self._reader.rows(
                 sample.window, [one.row for one in chunk], [one.weight for one in chunk], signal.columns
             )

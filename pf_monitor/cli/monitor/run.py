@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn
 
 import typer
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from pf_monitor.azure.source import Target
     from pf_monitor.quality.here import Place
+    from pf_monitor.quality.judging.judge import Bench
     from pf_monitor.quality.monitor import Monitor
     from pf_monitor.quality.report import RunReport
     from pf_monitor.quality.run import OnProgress
@@ -33,6 +35,13 @@ UNFINISHED: Final = 4
 """The exit code where the store or the judge was lost, or the run was stopped."""
 
 
+class Engine(StrEnum):
+    """Where rows are judged."""
+
+    ASYNCIO = "asyncio"
+    SPARK = "spark"
+
+
 def run(
     file: File,
     *,
@@ -40,6 +49,11 @@ def run(
         bool, typer.Option("--once", help="Run now, whatever the trigger says. That is the default.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    collected: Annotated[
+        str | None,
+        typer.Option(metavar="PLACE", help="Read the collected data in this folder or blob container."),
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="Where it is judged: in this process, or on Spark.")] = Engine.ASYNCIO,
     url: Annotated[
         str | None, typer.Option(help=f"A running local Application Insights. Default: http://127.0.0.1:{PORT}.")
     ] = None,
@@ -49,20 +63,22 @@ def run(
     """Run a monitor now: sample the window, judge it, write the scores beside the runs, and report.
 
     Exit codes: 0 pass, 1 fail, 2 the command or the file is wrong, 3 inconclusive or no data, 4 the run could not be
-    finished. A run that was interrupted is taken up; nothing is judged twice. In Azure, scores are written to the
-    resource of APPLICATIONINSIGHTS_CONNECTION_STRING.
+    finished. A run that was interrupted is taken up; nothing is judged twice. Where production_data of the file names
+    a folder or a blob container, the collected data in it is read. In Azure, scores are written to the resource of
+    APPLICATIONINSIGHTS_CONNECTION_STRING.
 
     `pf-monitor monitor run monitor.yaml`
 
     `pf-monitor monitor run monitor.yaml --once --json`
+
+    `pf-monitor monitor run monitor.yaml --collected ./collected --engine spark`
     """
     del once  # a run is always one; the option is there for those who want to say so
     monitor = _read(file)
     from rich.console import Console
 
-    report = run_and_keep(
-        monitor, url, read_target(resource_id, workspace), default_directory(), Console(stderr=True, highlight=False)
-    )
+    asked = Asked(url, read_target(resource_id, workspace), collected, file.absolute().parent)
+    report = run_and_keep(monitor, asked, default_directory(), Console(stderr=True, highlight=False), engine)
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
     else:
@@ -79,15 +95,33 @@ def exit_code(report: RunReport) -> int:
     return {Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 3, Verdict.NO_DATA: 3}.get(report.verdict, 0)
 
 
-def run_and_keep(monitor: Monitor, url: str | None, target: Target | None, directory: Path, talk: Console) -> RunReport:
+class Asked(NamedTuple):
+    """Where flow runs are looked for.
+
+    Attributes:
+        url: A running local Application Insights; None for the usual one, or else the data folder's own store.
+        target: What in Azure is asked, if anything.
+        collected: Where collected data lies; None for what the monitor's file says.
+        base: The folder that paths in the file start from.
+    """
+
+    url: str | None
+    target: Target | None
+    collected: str | None
+    base: Path
+
+
+def run_and_keep(
+    monitor: Monitor, asked: Asked, directory: Path, talk: Console, engine: Engine = Engine.ASYNCIO
+) -> RunReport:
     """Run a monitor, keep its report, and tell whom it is to be told; ends the command with a message if it cannot.
 
     Args:
         monitor: The monitor.
-        url: A running local Application Insights; None for the usual one, or else the data folder's own store.
-        target: What in Azure is asked, if anything.
+        asked: Where flow runs are looked for.
         directory: The data folder.
         talk: Where progress is shown.
+        engine: Where rows are judged.
     """
     with needs_extra("quality"):
         from pf_monitor.quality.here import PlaceError, run_at
@@ -96,8 +130,8 @@ def run_and_keep(monitor: Monitor, url: str | None, target: Target | None, direc
         from pf_monitor.quality.judging.server import JudgeError
 
     try:
-        with _place(url, target, directory) as place, _progress(talk) as on_progress:
-            ran = run_at(place, monitor, directory, on_progress)
+        with _place(monitor, asked, directory) as place, _judges(engine) as bench, _progress(talk) as on_progress:
+            ran = run_at(place, monitor, directory, on_progress, bench)
     except (LedgerError, PromptError, JudgeError, PlaceError) as error:
         _refuse(str(error))
     except OSError as error:
@@ -107,15 +141,37 @@ def run_and_keep(monitor: Monitor, url: str | None, target: Target | None, direc
 
 
 @contextmanager
-def _place(url: str | None, target: Target | None, directory: Path) -> Iterator[Place]:
-    from pf_monitor.quality.here import Place, this_machine
+def _place(monitor: Monitor, asked: Asked, directory: Path) -> Iterator[Place]:
+    from pf_monitor.quality.here import Place, collected_places, over_collected, this_machine
 
-    if target is not None:
-        with azure_source(target) as azure:
-            yield Place(azure, target.id, os.environ.get(CONNECTION_STRING, ""))
+    if asked.target is not None:
+        with azure_source(asked.target) as azure:
+            yield Place(azure, asked.target.id, os.environ.get(CONNECTION_STRING, ""))
         return
-    with needs_local_extra(), this_machine(url, directory) as place:
+    if places := collected_places(monitor, asked.collected, asked.base):
+        with over_collected(places, monitor, asked.url) as place:
+            yield place
+        return
+    with needs_local_extra(), this_machine(asked.url, directory) as place:
         yield place
+
+
+@contextmanager
+def _judges(engine: Engine) -> Iterator[Callable[..., Bench]]:
+    """Give what makes the bench that judges, within."""
+    from pf_monitor.quality.judging.judge import Bench
+
+    if engine is Engine.ASYNCIO:
+        yield Bench
+        return
+    with needs_extra("spark"):
+        from pf_monitor.quality.judging.spark import SparkError, spark_benches
+
+    try:
+        with spark_benches() as make:
+            yield make
+    except SparkError as error:
+        _refuse(str(error))
 
 
 def _read(file: Path) -> Monitor:

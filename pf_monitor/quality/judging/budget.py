@@ -50,6 +50,17 @@ class Purse:
             self._day += used
             self._settled.notify_all()
 
+    def left(self) -> tuple[int | None, float | None]:
+        """Return the tokens and the US dollars that may still be spent; None for what has no limit."""
+        budget, run, day = self._budget, self.run + self._reserved, self._day + self._reserved
+        tokens = [limit - used for limit, used in _limits(budget.run_tokens, run.tokens, budget.day_tokens, day.tokens)]
+        usd = [limit - used for limit, used in _limits(budget.run_usd, run.usd or 0.0, budget.day_usd, day.usd or 0.0)]
+        return (max(0, int(min(tokens))) if tokens else None), (max(0.0, min(usd)) if usd else None)
+
+    def tightest(self, at_most: Spent) -> str:
+        """Return the limit that a call is against, or that is the nearest."""
+        return self._exceeded(at_most) or "what the next call may use at most"
+
     def _exceeded(self, at_most: Spent) -> str | None:
         run, day = self.run + self._reserved + at_most, self._day + self._reserved + at_most
         budget = self._budget
@@ -62,6 +73,13 @@ class Purse:
             if limit is not None and sum_ > limit:
                 return f"{limit:,} {what}"
         return None
+
+
+def _limits(
+    run_limit: float | None, run_used: float, day_limit: float | None, day_used: float
+) -> list[tuple[float, float]]:
+    both = ((run_limit, run_used), (day_limit, day_used))
+    return [(limit, used) for limit, used in both if limit is not None]
 
 
 def _less(whole: Spent, part: Spent) -> Spent:

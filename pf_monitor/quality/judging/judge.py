@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -92,6 +92,9 @@ class Session:
 class Bench:
     """Judges the rows of one run.
 
+    Attributes:
+        rows_at_once: How many rows it is best given together.
+
     Args:
         server: The model.
         ledger: What is known already.
@@ -100,6 +103,8 @@ class Bench:
         run_id: The run.
         concurrency: How many calls may be under way at once.
     """
+
+    rows_at_once = 200
 
     def __init__(
         self, server: JudgeServer, ledger: Ledger, purse: Purse, monitor: str, run_id: str, concurrency: int
@@ -163,25 +168,31 @@ class Bench:
         return [_prompt(metric, with_prompt=having).version for having in (True, False)]
 
     async def _scored(self, row: Row, metric: Metric, session: Session) -> Scored:
+        found = self._look_up(row, metric, session)
+        if found.key is None or found.judgement is not None or session.is_over:
+            return found
+        function = self._functions.get(metric.name)
+        if function is not None:
+            judgement: Judgement | None = await self._by_function(function, row, metric, found.key)
+        else:
+            judgement = await self._by_model(_prompt_for(row, metric), row, metric, found.key, session)
+        return replace(found, judgement=judgement)
+
+    def _look_up(self, row: Row, metric: Metric, session: Session) -> Scored:
+        """Return what is known without asking; what has a key and no judgement is to be asked about."""
         missing = [column for column in metric.required_columns if not row.texts.get(column, "").strip()]
         if missing:
             return Scored(row, metric, Judgement(State.UNSCORABLE, reason=f"there is no {' and no '.join(missing)}"))
         function = self._functions.get(metric.name)
-        prompt = None if function else _prompt(metric, with_prompt=bool(row.texts.get(Column.PROMPT, "").strip()))
-        version = function.version if function else prompt.version if prompt else ""
+        version = function.version if function else _prompt_for(row, metric).version
         key = Key(row.id, metric.name, version, "python" if function else self._server.name)
         evaluator = version if function else f"{self._server.name}, {version}"
         known = self._ledger.find(key)
         if known is not None and known.state in {State.JUDGED, State.UNSCORABLE, State.FAILED}:
             session.known += 1
             return Scored(row, metric, known, key, evaluator)
-        if session.is_over:
-            return Scored(row, metric, None, key, evaluator)
-        session.repeated += known is not None and known.interruptions > 0
-        if function is not None:
-            return Scored(row, metric, await self._by_function(function, row, metric, key), key, evaluator)
-        assert prompt is not None  # noqa: S101 - for the type checker: a metric without a function has a prompt
-        return Scored(row, metric, await self._by_model(prompt, row, metric, key, session), key, evaluator)
+        session.repeated += not session.is_over and known is not None and known.interruptions > 0
+        return Scored(row, metric, None, key, evaluator)
 
     async def _by_function(self, function: Function, row: Row, metric: Metric, key: Key) -> Judgement:
         texts = {str(column): row.texts[column] for column in metric.required_columns}
@@ -272,6 +283,10 @@ class Bench:
         self._throttle.refused(refused.headers)
         if time.monotonic() - self._answered_at > _PATIENCE_S:
             raise JudgeError(f"The judge has refused every call for {_PATIENCE_S / 60:g} minutes: {refused}.")
+
+
+def _prompt_for(row: Row, metric: Metric) -> Prompt:
+    return _prompt(metric, with_prompt=bool(row.texts.get(Column.PROMPT, "").strip()))
 
 
 def _prompt(metric: Metric, *, with_prompt: bool) -> Prompt:

@@ -286,6 +286,49 @@ class Ledger:
                 self._database.execute("DELETE FROM calls WHERE id = ?", (call,))
             self._note(key, judgement or Judgement(State.UNANSWERED))
 
+    def reserve(self, monitor: str, run_id: str, at_most: Spent) -> int:
+        """Write down that calls are about to be made elsewhere, with what they may use at most; return its number."""
+        with self._transaction():
+            self._insert_call(monitor, run_id, "asking", at_most)
+            (call,) = self._database.execute("SELECT last_insert_rowid()").fetchone()
+        return int(call)
+
+    def settle_reserved(
+        self,
+        reserved: int,
+        monitor: str,
+        run_id: str,
+        calls: Iterable[Spent],
+        judgements: Iterable[tuple[Key, Judgement]],
+    ) -> None:
+        """Write down what calls made elsewhere used, and what came out of them; all at once.
+
+        Args:
+            reserved: The number of what was reserved for them.
+            monitor: The monitor.
+            run_id: The run.
+            calls: What each of them used.
+            judgements: What is known now.
+        """
+        with self._transaction():
+            self._database.execute("DELETE FROM calls WHERE id = ?", (reserved,))
+            for used in calls:
+                self._insert_call(monitor, run_id, "answered", used)
+            for key, judgement in judgements:
+                self._note(key, judgement)
+
+    def calls(self) -> list[Spent]:
+        """Return what each call used."""
+        found = self._database.execute("SELECT prompt_tokens, completion_tokens, usd FROM calls ORDER BY id")
+        return [Spent(1, prompt, completion, usd) for prompt, completion, usd in found]
+
+    def _insert_call(self, monitor: str, run_id: str, state: str, used: Spent) -> None:
+        self._database.execute(
+            "INSERT INTO calls (monitor, run_id, at, state, prompt_tokens, completion_tokens, usd) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (monitor, run_id, _text(datetime.now(UTC)), state, used.prompt_tokens, used.completion_tokens, used.usd),
+        )
+
     def note(self, key: Key, judgement: Judgement) -> None:
         """Write down a judgement that took no call."""
         with self._transaction():

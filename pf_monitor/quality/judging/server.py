@@ -70,6 +70,9 @@ class Reply:
 class JudgeServer:
     """The judge's model. Use it as an async context manager.
 
+    Attributes:
+        judge: Which model, and where.
+
     Args:
         judge: Which model, and where.
 
@@ -78,7 +81,7 @@ class JudgeServer:
     """
 
     def __init__(self, judge: Judge) -> None:
-        self._judge = judge
+        self.judge = judge
         self._is_azure = judge.kind is JudgeKind.AZURE_OPENAI
         self._is_stand_in = judge.kind is JudgeKind.STAND_IN
         self._unwanted: set[str] = set()
@@ -91,14 +94,14 @@ class JudgeServer:
             from pf_monitor.standin import serve_in_thread
 
             address = self._resources.enter_context(serve_in_thread()).base_url
-        elif not self._judge.model:
+        elif not self.judge.model:
             raise JudgeError("The judge has no model: set pf_monitor.judge.model under the monitor's properties")
-        limits = httpx.Limits(max_connections=self._judge.concurrency, max_keepalive_connections=None)
+        limits = httpx.Limits(max_connections=self.judge.concurrency, max_keepalive_connections=None)
         self._url = self._path(address)
         self._client = await self._resources.enter_async_context(
             httpx.AsyncClient(
                 headers=self._headers(),
-                timeout=httpx.Timeout(self._judge.timeout_s, connect=_CONNECT_S),
+                timeout=httpx.Timeout(self.judge.timeout_s, connect=_CONNECT_S),
                 limits=limits,
                 # A judge on this machine is not behind a proxy, and no proxy shall see what it is shown.
                 trust_env=not _is_here(address),
@@ -111,13 +114,13 @@ class JudgeServer:
 
     def at_most(self, body: Mapping[str, Any]) -> Spent:
         """Return what a call may use at most, as far as that is known before."""
-        prompt = estimate_chat(body, (), self._judge.model or "").input_tokens
+        prompt = estimate_chat(body, (), self.judge.model or "").input_tokens
         completion = int(body.get("max_tokens") or body.get("max_completion_tokens") or 1_000)
-        return self._priced(self._judge.model or "", Usage(prompt, completion))
+        return self._priced(self.judge.model or "", Usage(prompt, completion))
 
     def knows_price(self) -> bool:
         """Whether what a call costs can be told before it is made."""
-        return self._priced(self._judge.model or "", Usage(1_000, 1_000)).usd is not None
+        return self._priced(self.judge.model or "", Usage(1_000, 1_000)).usd is not None
 
     async def ask(self, messages: list[dict[str, str]], parameters: Mapping[str, Any]) -> Reply:
         """Ask once.
@@ -134,10 +137,10 @@ class JudgeServer:
         """
         body = self.body(messages, parameters)
         try:
-            async with asyncio.timeout(self._judge.timeout_s):
+            async with asyncio.timeout(self.judge.timeout_s):
                 status, headers, content = await self._post(body)
         except (TimeoutError, httpx.TimeoutException):
-            raise UnansweredError(f"no answer within {self._judge.timeout_s:g} s", may_cost=True) from None
+            raise UnansweredError(f"no answer within {self.judge.timeout_s:g} s", may_cost=True) from None
         except httpx.ConnectError as error:
             raise UnansweredError(f"{self._url} cannot be reached: {error}", may_cost=False) from error
         except httpx.HTTPError as error:
@@ -163,7 +166,7 @@ class JudgeServer:
             _RENAMED.get(name, "") if name in self._unwanted else name: value for name, value in parameters.items()
         }
         wanted.pop("", None)
-        return {"model": self._judge.model or "stand-in", "messages": messages, **wanted}
+        return {"model": self.judge.model or "stand-in", "messages": messages, **wanted}
 
     def _gives_up(self, said: str, body: Mapping[str, Any]) -> bool:
         """Note a parameter that this server does not take, so that no later request has it; whether there is one."""
@@ -189,14 +192,14 @@ class JudgeServer:
             text = answer["choices"][0]["message"]["content"] or ""
         except (ValueError, KeyError, IndexError, TypeError):
             answer, text = {}, ""
-        model = str(answer.get("model") or self._judge.model or "") if isinstance(answer, dict) else ""
+        model = str(answer.get("model") or self.judge.model or "") if isinstance(answer, dict) else ""
         usage = read_usage(answer.get("usage")) if isinstance(answer, dict) else None
         if usage is None:
             usage = estimate_chat(body, (EstimatedAnswer(str(text)),), model).usage
         return Reply(str(text), self._priced(model, usage))
 
     def _priced(self, model: str, usage: Usage) -> Spent:
-        judge = self._judge
+        judge = self.judge
         if self._is_stand_in:
             usd: float | None = 0.0
         elif judge.input_usd_per_million is not None and judge.output_usd_per_million is not None:
@@ -209,26 +212,26 @@ class JudgeServer:
 
     def _address(self) -> str:
         if self._is_azure:
-            address = self._judge.base_url or os.environ.get("AZURE_OPENAI_ENDPOINT")
+            address = self.judge.base_url or os.environ.get("AZURE_OPENAI_ENDPOINT")
             if not address:
                 raise JudgeError(
                     "The judge has no endpoint: set pf_monitor.judge.base_url under the monitor's properties, or "
                     "AZURE_OPENAI_ENDPOINT"
                 )
             return address.rstrip("/")
-        return (self._judge.base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI).rstrip("/")
+        return (self.judge.base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI).rstrip("/")
 
     def _path(self, address: str) -> str:
         if not self._is_azure:
             return f"{address}/chat/completions"
-        version = self._judge.api_version or _AZURE_VERSION
-        return f"{address}/openai/deployments/{self._judge.model}/chat/completions?api-version={version}"
+        version = self.judge.api_version or _AZURE_VERSION
+        return f"{address}/openai/deployments/{self.judge.model}/chat/completions?api-version={version}"
 
     def _headers(self) -> dict[str, str]:
         headers = {"content-type": "application/json", "user-agent": "pf-monitor"}
         if self._is_stand_in:
             return headers
-        variable = self._judge.key_variable or ("AZURE_OPENAI_API_KEY" if self._is_azure else "OPENAI_API_KEY")
+        variable = self.judge.key_variable or ("AZURE_OPENAI_API_KEY" if self._is_azure else "OPENAI_API_KEY")
         key = os.environ.get(variable)
         if not key and not _is_here(self._address()):
             raise JudgeError(f"The judge's key is missing: set the environment variable {variable}")
