@@ -31,7 +31,7 @@ from store_items import bodies, items
 from pf_monitor.insights import Store
 
 RANGE: Final = timedelta(days=7)
-SERVERS: Final = 3
+SERVERS: Final = 2
 """How many servers are started for each page: the least first load of them counts, and the least of all loads."""
 LOADS: Final = 5
 STARTED_SECONDS: Final = 4.0
