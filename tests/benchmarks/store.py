@@ -167,6 +167,7 @@ def _ingestion(source: Path) -> Iterator[Figure | str]:
         in_child(__file__, "write_bodies", source, sent)
         directory = Path(scratch) / "insights"
         with server(directory) as (port, process):
+            time.sleep(STARTED_SECONDS)
             spent = _cpu_seconds(process)
             loads: list[float] = []
             done = threading.Event()
