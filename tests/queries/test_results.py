@@ -381,7 +381,7 @@ def test_quality_rows_have_all_that_a_run_carries(store: Store) -> None:
 
 def test_quality_written_are_the_scores_of_one_monitor(store: Store) -> None:
     operations = Expression('dynamic(["a1", "a2"])')
-    columns, *rows = ask(store, "quality_written", **HOUR, operations=operations, monitor="answers")
+    columns, *rows = ask(store, "quality_written", **HOUR, operations=operations, monitor_name="answers")
     assert columns == names("operation_Id operation_ParentId metric")
     assert rows == [("a1", "a1-rag", "groundedness")]
 
@@ -448,6 +448,7 @@ def test_filters_select_errors_and_scores(store: Store, filters: Filters, errors
 @pytest.mark.parametrize("name", [one for one in queries.names() if one != "scope"])
 def test_what_makes_a_query_fast_changes_nothing(store: Store, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {**HALF, "words": "", "sorted_by": "cost", "descending": True, "upto": 50, "size": 5}
+    given |= {"operations": Expression('dynamic(["a1", "b1"])'), "monitor_name": "answers"}
     given["operation"] = store.query("exceptions | take 1 | project operation_Id").rows[0][0]
     kql = queries.load(name, **{key: given[key] for key in queries.parameters(name)})
     fast = translate(kql)
