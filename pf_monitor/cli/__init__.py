@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 # They import what they need when they are run: `pf-monitor --help` is there at once.
-from pf_monitor.cli import alerts, azure, demo, doctor, enable, query, report, standin, up
+from pf_monitor.cli import alerts, azure, demo, doctor, enable, monitor, query, report, standin, up
 
 app = typer.Typer(
     name="pf-monitor",
@@ -28,6 +28,7 @@ for _command in (
     app.command()(_command)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(azure.app, name="azure")
+app.add_typer(monitor.app, name="monitor")
 
 
 def main() -> None:
