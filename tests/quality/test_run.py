@@ -53,7 +53,7 @@ def test_a_run_says_what_it_found(store, tmp_path):
     groundedness, fluency = report.metrics
     assert (report.verdict, report.ending, report.judge) == ("inconclusive", "complete", "stand-in (no model)")
     counts = (groundedness.rows, groundedness.sampled, groundedness.judged, groundedness.passed, groundedness.more_rows)
-    assert counts == (40, 40, 40, 30, 283)
+    assert counts == (40, 40, 40, 30, 296)
     assert (groundedness.pass_rate, groundedness.average_score) == (0.75, 4.0)
     assert groundedness.pass_rate_low == pytest.approx(0.598, abs=5e-4)
     assert groundedness.pass_rate_high == pytest.approx(0.858, abs=5e-4)
@@ -333,7 +333,7 @@ def test_the_command_shows_numbers_intervals_and_the_worst_answers(store, pf_mon
     store.run_flow([GOOD] * 30 + [BAD] * 10)
     shown = pf_monitor("run", monitor_file(tmp_path), "--url", store.url).stdout
     lines = [" ".join(line.split()) for line in shown.splitlines()]
-    assert "groundedness 75.0% 59.8% to 85.8% 70.0% 4.00 40 of 40 inconclusive, 283 more rows settle it" in lines, shown
+    assert "groundedness 75.0% 59.8% to 85.8% 70.0% 4.00 40 of 40 inconclusive, 296 more rows settle it" in lines, shown
     assert f"Answer: {BAD.answer}" in lines
 
 
