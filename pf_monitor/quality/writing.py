@@ -60,7 +60,7 @@ class Writer:
         """
         operations = Expression(f"dynamic({json.dumps([one.row.trace_id for one in scored])})")
         kql = queries.load(
-            "quality_written", since=since, until=datetime.now(UTC), operations=operations, monitor=self._monitor
+            "quality_written", since=since, until=datetime.now(UTC), operations=operations, monitor_name=self._monitor
         )
         try:
             there = {tuple(row.values()) for row in self._source.query(kql).records()}

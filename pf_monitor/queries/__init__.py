@@ -68,7 +68,7 @@ def parameters(name: str) -> list[str]:
 
 
 _PARAMETER: Final = re.compile(
-    r"\b(?:since|until|operations|operation|monitor|step|upto|size|sorted_by|descending|words)\b"
+    r"\b(?:since|until|operations|operation|monitor_name|step|upto|size|sorted_by|descending|words)\b"
 )
 
 

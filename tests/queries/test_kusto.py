@@ -15,7 +15,7 @@ PARAMETERS: dict[str, Parameter] = {
     "until": handmade.HOUR["until"],
     "operation": 'an "id" \\ of\nmany kinds',
     "operations": Expression('dynamic(["a1", "b1"])'),
-    "monitor": "answers",
+    "monitor_name": "answers",
     "step": handmade.HOUR["until"] - handmade.HOUR["since"],
     "words": "🏕 'words' // \"",
     "sorted_by": "time",

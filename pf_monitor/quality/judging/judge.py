@@ -27,7 +27,7 @@ from pf_monitor.quality.judging.server import (
 from pf_monitor.quality.judging.throttle import Throttle
 from pf_monitor.quality.monitor import Column, Metric
 
-_TRIES: Final = 3
+_TRIES: Final = 5
 """How often a row is asked about while the server answers with errors or not at all."""
 
 _FIRST_PAUSE_S: Final = 0.5

@@ -1,8 +1,8 @@
 """How fast to ask: as many calls at once as may be, and no faster than the server allows.
 
 A server that answers 429 says how long to wait, and everybody waits. From then on calls are spaced: at first by the
-rate at which the server has been answering, which is about the rate that it allows. With each further refusal the rate
-falls a little, though never below that at which the server answers, and meanwhile it grows slowly.
+rate at which the server has been answering, and some more. With each further refusal the rate falls a little, though
+never below that at which the server answers, and meanwhile it grows.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from typing import Final
 _REMEMBERED: Final = 64
 """Answers that the server's rate is measured by."""
 
-_GROWTH_A_SECOND: Final = 0.03
-"""By how much the rate grows while nothing is refused: enough to find a new limit within a minute."""
+_GROWTH_A_SECOND: Final = 0.1
+"""By how much the rate grows while nothing is refused: enough to find a new limit within seconds."""
+
+_FIRST_GUESS: Final = 1.5
+"""The rate after the first refusal, as a multiple of that of the answers so far: from above, a few refusals find what
+is allowed within a second; from below it would take long."""
 
 _UNTOLD_WAIT_S: Final = 1.0
 """The first wait when a server does not say for how long; it doubles with each further refusal."""
 
-_FALL: Final = 0.95
+_FALL: Final = 0.97
 """What a refusal leaves of the rate. A machine that was busy with other things answers fewer calls than are allowed, so
 that the rate of answers alone would fall and fall."""
 
@@ -79,7 +83,7 @@ class Throttle:
         is_first_of_many = now >= self._rate_since  # what was under way then is refused too, and says nothing new
         if len(self._answered) >= 2 and is_first_of_many:
             measured = (len(self._answered) - 1) / max(now - self._answered[0], 1e-3)
-            self._rate = measured if self._rate is None else max(measured, self._grown(now) * _FALL)
+            self._rate = _FIRST_GUESS * measured if self._rate is None else max(measured, self._grown(now) * _FALL)
             self._rate_since = self._not_before
 
     def _grown(self, now: float) -> float:
