@@ -112,7 +112,7 @@ class Collecting:
             return
         run = _run_of(step)
         correlation = f"{run.trace_id:032x}-{run.span_id:016x}"
-        request = step.correlation.get(names.REQUEST_ID) or correlation
+        request = str(item.attributes.get(names.REQUEST_ID) or correlation)
         endpoint, deployment, source = self._whose(step)
         for collection, row in _rows(item, is_run=run is step.context):
             record = line(collection, row, source=source, time_ns=step.end_ns, correlation=correlation, request=request)
@@ -204,7 +204,7 @@ def _span(item: Item, said: Mapping[str, str]) -> dict[str, Any]:
     attributes = {
         "framework": "promptflow",
         "span_type": _SPAN_TYPES[step.kind],
-        "request_id": step.correlation.get(names.REQUEST_ID, ""),
+        "request_id": item.attributes.get(names.REQUEST_ID, ""),
         **{theirs: item.attributes[ours] for ours, theirs in _SUMS.items() if ours in item.attributes},
         **said,
     }

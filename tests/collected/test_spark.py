@@ -17,6 +17,7 @@ import pytest
 from judge_server import Says, judge_double
 from many import collect, judgements, monitor, run
 
+from pf_monitor.quality.judging.ledger import Ledger
 from pf_monitor.quality.monitor import Budget, Judge, JudgeKind
 from pf_monitor.quality.report import Ending, RunReport, Verdict
 
@@ -99,6 +100,8 @@ def test_the_budget_holds_and_the_next_run_judges_the_rest(spark, data, tmp_path
         assert first.ending is Ending.OUT_OF_BUDGET
         assert "The budget of 30,000 tokens a run is used up; the rest is left unjudged." in first.notes
         assert 20_000 <= spent <= 30_000
+        with Ledger.open(tmp_path / "kept" / "monitors") as ledger:
+            assert ledger.spent("answers").tokens == spent, "the day's budget knows of it too"
         [metric] = first.metrics
         assert metric.judged == first.bill.calls
         assert metric.judged + metric.unjudged == ROWS
@@ -117,10 +120,12 @@ def test_a_budget_in_us_dollars_holds_too(spark, data, tmp_path):
         assert report.bill.calls == len(double.asked)
 
 
-def test_no_more_calls_are_under_way_than_the_monitor_allows(spark, data, tmp_path):
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_no_more_calls_are_under_way_than_the_monitor_allows(spark, data, tmp_path, concurrency):
     with judge_double(lambda *_: Says(delay=0.02)) as double:
-        on(spark, monitor(judge=told(double, concurrency=1)), data, tmp_path / "kept")
-        assert (double.most_at_once, len(double.asked)) == (1, ROWS)
+        on(spark, monitor(judge=told(double, concurrency)), data, tmp_path / "kept")
+        assert double.most_at_once <= concurrency
+        assert len(double.asked) == ROWS
 
 
 def test_a_judge_that_answers_nonsense_or_nothing_is_counted_as_in_one_process(spark, data, tmp_path):

@@ -89,6 +89,20 @@ def test_what_cannot_be_written_is_kept_and_written_later_in_order(gate, tmp_pat
     assert lines(tmp_path) == ["0", "1"]
 
 
+def test_what_comes_while_a_write_fails_is_kept_behind_it(gate, tmp_path):
+    gate.fails = True
+    collector = Collector("gate", delay_s=0.01)
+    collector.put("a.jsonl", b"0\n")
+    assert gate.entered.wait(30)
+    collector.put("a.jsonl", b"1\n")
+    gate.opened.set()
+    assert not collector.flush(30)
+    gate.fails = False
+    assert collector.flush(30)
+    collector.stop(30)
+    assert lines(tmp_path) == ["0", "1"]
+
+
 def test_what_is_lost_at_the_end_is_said(gate, caplog):
     gate.fails = True
     gate.opened.set()
