@@ -1,0 +1,87 @@
+"""Run the tests of reliability at size and print what they found; see docs/reliability.md."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import ends
+import faults
+import typer
+from injector import CLEAR, FAULTS
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
+_console = Console()
+
+
+@app.command("faults")
+def run_faults(
+    number: Annotated[int, typer.Argument(help="How many faults.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Which faults, in which order.")] = 1,
+) -> None:
+    """Send through the fault injector; exit status 1 when something is lost or arrives twice that need not."""
+    table = Table("faults", "injected", "recorded", "arrived", "dropped, counted", "lost", "twice", "twice, needlessly")
+    failed = False
+    for name, kinds in (("after which one can know", CLEAR), ("all", tuple(FAULTS))):
+        with tempfile.TemporaryDirectory(prefix="pf-monitor-faults-") as folder:
+            tempfile.tempdir, before = folder, tempfile.tempdir
+            try:
+                outcome = faults.send(Path(folder) / "insights", number, seed, kinds)
+            finally:
+                tempfile.tempdir = before
+        row = (
+            sum(outcome.ledger.faults.values()),
+            len(outcome.recorded),
+            len(outcome.stored),
+            sum(outcome.dropped.values()),
+            outcome.lost,
+            len(outcome.twice),
+            len(outcome.twice_knowingly),
+        )
+        table.add_row(name, *map(str, row))
+        failed = failed or bool(outcome.lost or outcome.twice_knowingly or outcome.ledger.strayed)
+    _console.print(table)
+    sys.exit(failed)
+
+
+@app.command("ends")
+def run_ends(
+    runs: Annotated[int, typer.Option(help="How often each server is ended in each way.")] = 200,
+    server: Annotated[list[str] | None, typer.Option(help="Which; all unless given.")] = None,
+    how: Annotated[
+        list[str] | None, typer.Option(help="SIGTERM, SIGINT, recycling, SIGKILL; all unless given.")
+    ] = None,
+) -> None:
+    """End servers under load; exit status 1 when a finished request is lost, or by SIGKILL more than a second's."""
+    table = Table("server", "ended by", "runs", "workers", "finished", "lost", "oldest lost (s)", "twice", "stop (s)")
+    failed = False
+    with ends.store() as port:
+        for name in server or ends.SERVERS:
+            for kind in how or ends.ENDS:
+                numbers = track(range(runs), f"{name}, {kind}", console=_console)
+                found = [ends.end(name, kind, port, seed) for seed in numbers]
+                lost = sum(run.lost for run in found)
+                last_s = max(run.last_s for run in found)
+                row = (
+                    len(found),
+                    sum(run.workers for run in found),
+                    sum(run.finished for run in found),
+                    lost,
+                    f"{last_s:.2f}",
+                    sum(run.twice for run in found),
+                    f"{sorted(run.stop_s for run in found)[len(found) // 2]:.1f}",
+                )
+                table.add_row(name, kind, *map(str, row))
+                _console.print(f"{name}, {kind}: {row}", highlight=False)
+                failed = failed or last_s > (ends.LAST_SECOND_S if kind == "SIGKILL" else 0.0)
+    _console.print(table)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    app()
