@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import ends
 import faults
+import outage
 import typer
 from injector import CLEAR, FAULTS
 from rich.console import Console
@@ -28,12 +31,8 @@ def run_faults(
     table = Table("faults", "injected", "recorded", "arrived", "dropped, counted", "lost", "twice", "twice, needlessly")
     failed = False
     for name, kinds in (("after which one can know", CLEAR), ("all", tuple(FAULTS))):
-        with tempfile.TemporaryDirectory(prefix="pf-monitor-faults-") as folder:
-            tempfile.tempdir, before = folder, tempfile.tempdir
-            try:
-                outcome = faults.send(Path(folder) / "insights", number, seed, kinds)
-            finally:
-                tempfile.tempdir = before
+        with _folder() as folder:
+            outcome = faults.send(folder / "insights", number, seed, kinds)
         row = (
             sum(outcome.ledger.faults.values()),
             len(outcome.recorded),
@@ -81,6 +80,36 @@ def run_ends(
                 failed = failed or last_s > (ends.LAST_SECOND_S if kind == "SIGKILL" else 0.0)
     _console.print(table)
     sys.exit(failed)
+
+
+@app.command("outage")
+def run_outage(
+    requests: Annotated[int, typer.Argument(help="How many are recorded meanwhile; three items each.")] = 18_000,
+    hours: Annotated[float, typer.Option(help="The simulated time that they take.")] = 1.0,
+) -> None:
+    """Let the endpoint be away; exit status 1 when something is lost or twice, or takes over a minute to arrive."""
+    with _folder() as folder:
+        outcome = outage.endure(folder / "insights", requests, hours)
+    table = Table("items", "lost", "twice", "dropped, counted", "drained (s)", "on disk (MB)", "memory grown by (MB)")
+    table.add_row(
+        *map(str, (outcome.recorded, outcome.lost, outcome.twice, sum(outcome.dropped.values()))),
+        f"{outcome.drained_s:.1f}",
+        f"{outcome.disk_mb:.1f}",
+        f"{outcome.memory_mb:.1f}",
+    )
+    _console.print(table)
+    sys.exit(bool(outcome.lost or outcome.twice or outcome.drained_s > 60))
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """Make a temporary folder, in which is spooled too."""
+    with tempfile.TemporaryDirectory(prefix="pf-monitor-") as folder:
+        tempfile.tempdir, before = folder, tempfile.tempdir
+        try:
+            yield Path(folder)
+        finally:
+            tempfile.tempdir = before
 
 
 if __name__ == "__main__":
