@@ -17,6 +17,7 @@ from injector import CLEAR, FAULTS
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from subjects import SUBJECTS
 
 app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
 _console = Console()
@@ -26,13 +27,14 @@ _console = Console()
 def run_faults(
     number: Annotated[int, typer.Argument(help="How many faults.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Which faults, in which order.")] = 1,
+    subject: Annotated[str, typer.Option(help=f"{', '.join(SUBJECTS)}.")] = "pf_monitor",
 ) -> None:
     """Send through the fault injector; exit status 1 when something is lost or arrives twice that need not."""
     table = Table("faults", "injected", "recorded", "arrived", "dropped, counted", "lost", "twice", "twice, needlessly")
     failed = False
     for name, kinds in (("after which one can know", CLEAR), ("all", tuple(FAULTS))):
         with _folder() as folder:
-            outcome = faults.send(folder / "insights", number, seed, kinds)
+            outcome = faults.send(folder / "insights", number, seed, kinds, subject)
         row = (
             sum(outcome.ledger.faults.values()),
             len(outcome.recorded),
