@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import random
 import re
@@ -35,14 +36,14 @@ LAST_SECOND_S = 1.0
 _RECYCLED_AFTER = 25
 
 SERVERS = {
-    "gunicorn": ["gunicorn", "-w", "2", "--graceful-timeout", "10", "served:wsgi", "-b", "127.0.0.1:{port}"],
+    "gunicorn": ["gunicorn", "-w", "2", "--graceful-timeout", "10", "{app}:wsgi", "-b", "127.0.0.1:{port}"],
     "gunicorn with threads": [
-        *("gunicorn", "-w", "2", "--threads", "4", "--graceful-timeout", "10", "served:wsgi", "-b", "127.0.0.1:{port}"),
+        *("gunicorn", "-w", "2", "--threads", "4", "--graceful-timeout", "10", "{app}:wsgi", "-b", "127.0.0.1:{port}"),
     ],
     "gunicorn --preload": [
-        *("gunicorn", "-w", "2", "--preload", "--graceful-timeout", "10", "served:wsgi", "-b", "127.0.0.1:{port}"),
+        *("gunicorn", "-w", "2", "--preload", "--graceful-timeout", "10", "{app}:wsgi", "-b", "127.0.0.1:{port}"),
     ],
-    "uvicorn": ["uvicorn", "served:asgi", "--port", "{port}", "--no-access-log"],
+    "uvicorn": ["uvicorn", "{app}:asgi", "--port", "{port}", "--no-access-log"],
 }
 """How each server is started."""
 
@@ -80,7 +81,7 @@ class Run:
     last_s: float
 
 
-def end(server: str, how: str, store_port: int, seed: int, python: str = sys.executable) -> Run:
+def end(server: str, how: str, store_port: int, seed: int, subject: str = "pf_monitor") -> Run:
     """Start a server, put load on it, end it, and count.
 
     Args:
@@ -88,10 +89,10 @@ def end(server: str, how: str, store_port: int, seed: int, python: str = sys.exe
         how: One of `ENDS`.
         store_port: Where the local Application Insights listens.
         seed: Decides when it ends.
-        python: Whose environment the server runs in.
+        subject: What records: one of `SUBJECTS`.
     """
     with tempfile.TemporaryDirectory(prefix="pf-monitor-ends-") as folder, _load(seed) as load:
-        process = _start(server, how == "recycling", load.port, store_port, Path(folder), python)
+        process = _start(server, how == "recycling", load.port, store_port, Path(folder), subject)
         try:
             load.wait_until_served(process)
             if how == "recycling":
@@ -129,20 +130,22 @@ def _signal(process: subprocess.Popen[bytes], how: str) -> None:
 
 
 def _start(
-    server: str, recycles: bool, port: int, store_port: int, folder: Path, python: str
+    server: str, recycles: bool, port: int, store_port: int, folder: Path, subject: str
 ) -> subprocess.Popen[bytes]:
-    command = [part.format(port=port) for part in SERVERS[server]]
+    monitored = subject == "pf_monitor"
+    command = [part.format(port=port, app="served" if monitored else "exported") for part in SERVERS[server]]
     if recycles:
         command += RECYCLING[command[0]]
     environment = os.environ | {
-        "PF_MONITOR_ENABLED": "true",
+        "PF_MONITOR_ENABLED": str(monitored).lower(),
+        "PF_MONITOR_TEST_SUBJECT": subject,
         "APPLICATIONINSIGHTS_CONNECTION_STRING": connection_string(store_port),
         "TMPDIR": str(folder),
-        "PYTHONPATH": os.pathsep.join([str(_APP), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join([str(_APP), str(_APP.parent), os.environ.get("PYTHONPATH", "")]),
     }
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(
-            [python, "-m", *command],
+            [sys.executable, "-m", *command],
             cwd=folder,
             env=environment,
             stdout=log,
@@ -226,10 +229,12 @@ def _questions_in_store(port: int, prefix: str) -> Counter[str]:
 
 
 def _questions_on_disk(folder: Path) -> Iterator[str]:
-    for path in folder.rglob("*.batch"):
-        for item in unpack(path.read_bytes())[0]:
-            if item["data"]["baseType"] == "RequestData":
-                yield item["data"]["baseData"]["properties"]["question"]
+    kept = [item for path in folder.rglob("*.batch") for item in unpack(path.read_bytes())[0]]
+    # The exporter's own storage: an item a line.
+    kept += [json.loads(line) for path in folder.rglob("*.blob*") for line in path.read_text().splitlines()]
+    for item in kept:
+        if item["data"]["baseType"] == "RequestData":
+            yield item["data"]["baseData"]["properties"]["question"]
 
 
 @contextlib.contextmanager

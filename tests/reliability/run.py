@@ -12,6 +12,7 @@ from typing import Annotated
 import ends
 import faults
 import outage
+import overload
 import typer
 from injector import CLEAR, FAULTS
 from rich.console import Console
@@ -57,6 +58,7 @@ def run_ends(
     how: Annotated[
         list[str] | None, typer.Option(help="SIGTERM, SIGINT, recycling, SIGKILL; all unless given.")
     ] = None,
+    subject: Annotated[str, typer.Option(help=f"{', '.join(SUBJECTS)}.")] = "pf_monitor",
 ) -> None:
     """End servers under load; exit status 1 when a finished request is lost, or by SIGKILL more than a second's."""
     table = Table("server", "ended by", "runs", "workers", "finished", "lost", "oldest lost (s)", "twice", "stop (s)")
@@ -65,7 +67,7 @@ def run_ends(
         for name in server or ends.SERVERS:
             for kind in how or ends.ENDS:
                 numbers = track(range(runs), f"{name}, {kind}", console=_console)
-                found = [ends.end(name, kind, port, seed) for seed in numbers]
+                found = [ends.end(name, kind, port, seed, subject) for seed in numbers]
                 lost = sum(run.lost for run in found)
                 last_s = max(run.last_s for run in found)
                 row = (
@@ -101,6 +103,30 @@ def run_outage(
     )
     _console.print(table)
     sys.exit(bool(outcome.lost or outcome.twice or outcome.drained_s > 60))
+
+
+@app.command("overload")
+def run_overload(
+    seconds: Annotated[float, typer.Argument(help="How long each load lasts.")] = 60,
+    rounds: Annotated[int, typer.Option(help="How often, without the monitor and with it in turns.")] = 1,
+) -> None:
+    """Offer more than can be prepared; exit status 1 when the metrics are not exact or something is not counted."""
+    table = Table(
+        "", "requests", "items", "sent", "shed", "errors", "sent", "cut", "metric", "p50 (ms)", "p99 (ms)", "MB"
+    )
+    failed = False
+    for _ in range(rounds):
+        with _folder():
+            number, *latencies = overload.unmonitored(seconds)
+            table.add_row("off", str(number), *[""] * 7, *(f"{latency * 1e3:.0f}" for latency in latencies))
+            found = overload.offer(seconds)
+        counts = (found.requests, found.items, found.sent, found.shed)
+        counts += (found.errors, found.errors_sent, found.cut, found.counted)
+        times = (found.p50_s * 1e3, found.p99_s * 1e3, found.memory_mb)
+        table.add_row("on", *map(str, counts), *(f"{number:.0f}" for number in times))
+        failed = failed or found.counted != found.requests or found.sent + found.shed != found.items
+    _console.print(table)
+    sys.exit(failed)
 
 
 @contextlib.contextmanager
