@@ -7,20 +7,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
-from injector import CLEAR, FAULTS, Injector, Ledger, injecting
+from injector import FAULTS, SLOW, Injector, Ledger, injecting
 from subjects import LONGEST_S, SUBJECTS, Subject
 
 from pf_monitor.insights.server import running
 from pf_monitor.local import connection_string
 from pf_monitor.pipeline.delivery.sender import Patience
 
-SLOW_S = 0.2
+SLOW_S = 1.0
 """How long the sender waits for an answer here, in seconds; what is slow is slower."""
 
 IMPATIENT = Patience(connect_s=5, answer_s=SLOW_S, first_s=0.001, longest_s=0.004, quota_s=0.004, look_s=0.5)
 """So that ten thousand faults take minutes."""
 
-_FOR_CLEAR_ANSWERS = replace(IMPATIENT, answer_s=30)
+_FOR_QUICK_ANSWERS = replace(IMPATIENT, answer_s=30)
 """Where nothing is slow, nothing is given up for being slow, however busy the machine is."""
 
 UNCLEAR = "unclear"
@@ -76,7 +76,7 @@ def send(
         kinds: The faults to choose from.
         subject: Which of `SUBJECTS` sends.
     """
-    patience = _FOR_CLEAR_ANSWERS if set(kinds) <= set(CLEAR) else IMPATIENT
+    patience = IMPATIENT if set(kinds) & set(SLOW) else _FOR_QUICK_ANSWERS
     with running(directory) as port, injecting(port, seed, SLOW_S, kinds) as injector:
         sending = SUBJECTS[subject](connection_string(injector.server_address[1]), patience)
         try:

@@ -336,3 +336,9 @@ CLEAR = (
     "redirect_astray",
 )
 """Those after which the sender can know what has arrived, and that refuse nothing for good."""
+
+SLOW = ("delay_too_long", "slow_drip")
+"""Those that keep the sender waiting until it gives up."""
+
+QUICK = tuple(kind for kind in FAULTS if kind not in SLOW)
+"""All others."""
