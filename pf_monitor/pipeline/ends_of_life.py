@@ -38,11 +38,13 @@ def watch(stop: Callable[[], None]) -> None:
     atexit.register(end)
     # Children of multiprocessing leave by os._exit, past atexit, but not past this. A forked child forgets what its
     # parent had registered, and registers again.
-    multiprocessing_util.Finalize(None, end, exitpriority=100)
-    multiprocessing_util.register_after_fork(
-        end, lambda end: multiprocessing_util.Finalize(None, end, exitpriority=100)
-    )
+    _at_end_of_child(end)
+    multiprocessing_util.register_after_fork(end, _at_end_of_child)
     stop_on_sigterm(stop)
+
+
+def _at_end_of_child(end: Callable[[], None]) -> None:
+    multiprocessing_util.Finalize(None, end, exitpriority=100)
 
 
 def stop_on_sigterm(stop: Callable[[], None]) -> None:

@@ -33,11 +33,13 @@ def run_faults(
     """Send through the fault injector; exit status 1 when something is lost or arrives twice that need not."""
     table = Table("faults", "injected", "recorded", "arrived", "dropped, counted", "lost", "twice", "twice, needlessly")
     failed = False
-    for name, kinds in (("after which one can know", CLEAR), ("quick", QUICK), ("slow too", tuple(FAULTS))):
+    for name, kinds, share in (
+        ("after which one can know", CLEAR, number),
+        ("quick", QUICK, number),
+        ("slow too", tuple(FAULTS), number // 10),
+    ):
         with _folder() as folder:
-            outcome = faults.send(
-                folder / "insights", number if name != "slow too" else number // 10, seed, kinds, subject
-            )
+            outcome = faults.send(folder / "insights", share, seed, kinds, subject)
         row = (
             sum(outcome.ledger.faults.values()),
             len(outcome.recorded),
