@@ -23,7 +23,19 @@ def say_once(key: str, message: str, *args: object) -> None:
         if key in _said or len(_said) >= _MOST_NOTICES:
             return
         _said.add(key)
+    if args:
+        message, args = "%s", (_scrubbed(message, args),)
     _logger.warning(message, *args)
+
+
+def _scrubbed(message: str, args: tuple[object, ...]) -> str:
+    """Return a message without secrets: what is told may quote an exception, and that an argument."""
+    try:
+        from pf_monitor.redaction.scrubber import default_scrubber
+
+        return default_scrubber().scrub(message % args)[0]
+    except Exception:  # noqa: BLE001 - the place of what cannot be examined stays empty
+        return message % tuple(0 if isinstance(arg, int | float) else "…" for arg in args)
 
 
 def forget() -> None:

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pf_monitor import notices
-from pf_monitor.settings import Settings, connection_string_problem, read_ratio
+from pf_monitor.redaction import RedactionError
+from pf_monitor.settings import Capture, Settings, connection_string_problem, read_capture, read_ratio
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pf_monitor.model.step import Recorder
     from pf_monitor.pipeline.recorder import PipelineRecorder
 
@@ -30,6 +33,7 @@ takes_over = False
 
 _lock = threading.RLock()
 _overrides: dict[str, object] = {}
+_captured: dict[str, Capture] = {}
 _flow_places: list[Path] = []
 _MOST_PLACES = 100
 _pipeline: PipelineRecorder | None = None
@@ -57,6 +61,13 @@ def decide() -> Recorder | None:
                 )
             elif settings.enabled:
                 _start(settings)
+        except RedactionError as error:
+            notices.say_once(
+                "redaction",
+                "pf_monitor records nothing: it could not redact what it sends: %s. Correct that, or unset "
+                "PF_MONITOR_REDACTION or PF_MONITOR_PERSONAL_DATA.",
+                error,
+            )
         except Exception as error:  # noqa: BLE001 - the flow must run, whatever is wrong with us
             notices.say_once("start", "pf_monitor records nothing: it could not start (%r).", error)
         off = recorder is None
@@ -81,10 +92,12 @@ def reconsider(flow_place: Path | None = None) -> None:
 
 def current_settings() -> Settings:
     """Return the settings as they would hold now: `configure`, else the environment, else the flow file."""
-    from pf_monitor.flowfile.settings import from_flow_files
+    from pf_monitor.flowfile.settings import beside, from_flow_files
 
     settings = from_flow_files(_flow_places).with_environment(os.environ)
-    return replace(settings, **_overrides)  # type: ignore[arg-type]  # configure() takes only this class's fields
+    settings = replace(settings, **_overrides)  # type: ignore[arg-type]  # configure() takes only this class's fields
+    rules = beside(settings.redaction, _flow_places) if settings.redaction else None
+    return replace(settings, capture={**settings.capture, **_captured}, redaction=rules)
 
 
 def configure(
@@ -92,6 +105,8 @@ def configure(
     enabled: bool | None = None,
     connection_string: str | None = None,
     capture_content: bool | None = None,
+    capture: Mapping[str, str] | None = None,
+    redaction: str | None = None,
     service_name: str | None = None,
     service_version: str | None = None,
     deployment: str | None = None,
@@ -106,6 +121,8 @@ def configure(
         enabled: Switch recording on or off.
         connection_string: That of an Application Insights resource.
         capture_content: Whether questions, answers, contexts, arguments and messages are sent along.
+        capture: What becomes of single columns: `on`, `off`, `hash` or `sampled`, by column.
+        redaction: A file of rules for what is redacted, beside the built-in ones.
         service_name: `cloud_RoleName`; the flow's name unless set.
         service_version: `application_Version`.
         deployment: `pf_monitor.deployment`.
@@ -118,6 +135,7 @@ def configure(
         "enabled": enabled,
         "connection_string": connection_string,
         "capture_content": capture_content,
+        "redaction": redaction,
         "service_name": service_name,
         "service_version": service_version,
         "deployment": deployment,
@@ -126,6 +144,7 @@ def configure(
     global off, takes_over  # noqa: PLW0603
     with _lock:
         _overrides.update({name: value for name, value in given.items() if value is not None})
+        _captured.update(read_capture(capture or {}))
         stop()
         notices.forget()
         off = takes_over = False

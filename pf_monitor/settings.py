@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pf_monitor import local, notices
@@ -15,6 +16,27 @@ if TYPE_CHECKING:
 
 ENABLED = "PF_MONITOR_ENABLED"
 CAPTURE_CONTENT = "PF_MONITOR_CAPTURE_CONTENT"
+CAPTURE = {
+    "PF_MONITOR_CAPTURE_QUESTION": "question",
+    "PF_MONITOR_CAPTURE_ANSWER": "answer",
+    "PF_MONITOR_CAPTURE_CONTEXT": "context",
+    "PF_MONITOR_CAPTURE_GROUND_TRUTH": "ground_truth",
+    "PF_MONITOR_CAPTURE_INPUTS": "inputs",
+    "PF_MONITOR_CAPTURE_OUTPUT": "output",
+    "PF_MONITOR_CAPTURE_QUERY": "query",
+    "PF_MONITOR_CAPTURE_MESSAGES": "messages",
+    "PF_MONITOR_CAPTURE_INSTRUCTIONS": "instructions",
+    "PF_MONITOR_CAPTURE_TOOLS": "tools",
+    "PF_MONITOR_CAPTURE_FEEDBACK": "feedback",
+    "PF_MONITOR_CAPTURE_ERRORS": "errors",
+    "PF_MONITOR_CAPTURE_USER": "user",
+}
+"""What each column's own switch is called."""
+
+CONTENT_RATIO = "PF_MONITOR_CONTENT_RATIO"
+REDACTION = "PF_MONITOR_REDACTION"
+PERSONAL_DATA = "PF_MONITOR_PERSONAL_DATA"
+HASH_KEY = "PF_MONITOR_HASH_KEY"
 DEPLOYMENT = "PF_MONITOR_DEPLOYMENT"
 DOWNLOAD_RANKS = "PF_MONITOR_DOWNLOAD_RANKS"
 SAMPLING_RATIO = "PF_MONITOR_SAMPLING_RATIO"
@@ -38,6 +60,17 @@ _FALSE = frozenset({"false", "0", "no", "off"})
 _KEY = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
+class Capture(StrEnum):
+    """What becomes of a column on its way out."""
+
+    ON = "on"
+    OFF = "off"
+    HASH = "hash"
+    """A keyed hash takes the place of the text: who said the same can be told, not what."""
+    SAMPLED = "sampled"
+    """It is sent with a share of the requests."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set, with its default.
@@ -46,6 +79,12 @@ class Settings:
         enabled: Whether anything is recorded; None when nobody said so, which counts as no.
         connection_string: Where telemetry goes; the local Application Insights unless said otherwise.
         capture_content: Whether questions, answers, contexts, arguments and messages are sent along.
+        capture: What becomes of single columns, by the names in `CAPTURE`; of the others, everything is sent.
+        content_ratio: The share of requests with which columns are sent that are to be sampled, 0 to 1; None means
+            that of `sampling_ratio`.
+        redaction: A file of rules beside the built-in ones; see `redaction/rules.toml`.
+        personal_data: Whether personal data is looked for too, with Presidio, which has to be installed.
+        hash_key: What hashes are keyed with besides the resource, so that nobody can try texts out who lacks it.
         service_name: `cloud_RoleName`; None means the flow's name.
         service_version: `application_Version`.
         deployment: `pf_monitor.deployment`.
@@ -61,6 +100,11 @@ class Settings:
     enabled: bool | None = None
     connection_string: str = local.connection_string()
     capture_content: bool = True
+    capture: Mapping[str, Capture] = field(default_factory=dict)
+    content_ratio: float | None = None
+    redaction: str | None = None
+    personal_data: bool = False
+    hash_key: str | None = field(default=None, repr=False)
     service_name: str | None = None
     service_version: str | None = None
     deployment: str | None = None
@@ -83,6 +127,9 @@ class Settings:
             changes["capture_content"] = False
         if (capture := read_flag(environment.get(CAPTURE_CONTENT))) is not None:
             changes["capture_content"] = capture
+        changes.update(_privacy(environment))
+        if capture_columns := read_capture({name: environment.get(name, "") for name in CAPTURE}):
+            changes["capture"] = {**self.capture, **capture_columns}
         if (download := read_flag(environment.get(DOWNLOAD_RANKS))) is not None:
             changes["download_ranks"] = download
         resource = _resource_attributes(environment.get(RESOURCE_ATTRIBUTES, ""))
@@ -117,6 +164,38 @@ def read_ratio(value: float | str | None, name: str = SAMPLING_RATIO) -> float |
     return _read_number(value, name, 1.0)
 
 
+def read_capture(said: Mapping[str, str]) -> dict[str, Capture]:
+    """Read what shall become of columns.
+
+    Args:
+        said: `on`, `off`, `hash` or `sampled` by the column's name or its variable's; what is empty says nothing.
+
+    Returns:
+        What was said, by column. A word that is none of these is said once and counts as `off`: the text is held back.
+    """
+    captured: dict[str, Capture] = {}
+    for name, word in said.items():
+        if not (text := str(word).strip().lower()):
+            continue
+        column = CAPTURE.get(name, name)
+        flag = read_flag(text)
+        if column in CAPTURE.values() and flag is not None:
+            captured[column] = Capture.ON if flag else Capture.OFF
+        elif column in CAPTURE.values() and text in [mode.value for mode in Capture]:
+            captured[column] = Capture(text)
+        else:
+            notices.say_once(
+                f"capture {name}",
+                "pf_monitor does not understand %s=%r, and holds that back. Write on, off, hash or sampled; "
+                "the columns are %s.",
+                name,
+                word,
+                ", ".join(CAPTURE.values()),
+            )
+            captured[column] = Capture.OFF
+    return captured
+
+
 def connection_string_problem(text: str) -> str | None:
     """Say what is wrong with a connection string.
 
@@ -136,6 +215,16 @@ def connection_string_problem(text: str) -> str | None:
     if not endpoint.startswith(("https://", "http://")):
         return "its IngestionEndpoint is not an http(s) address"
     return None
+
+
+def _privacy(environment: Mapping[str, str]) -> dict[str, object]:
+    said: dict[str, object | None] = {
+        "content_ratio": read_ratio(environment.get(CONTENT_RATIO), CONTENT_RATIO),
+        "redaction": environment.get(REDACTION, "").strip() or None,
+        "personal_data": read_flag(environment.get(PERSONAL_DATA)),
+        "hash_key": environment.get(HASH_KEY) or None,
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _sampling(environment: Mapping[str, str]) -> dict[str, object]:

@@ -30,8 +30,7 @@ def from_flow_files(places: Iterable[Path]) -> Settings:
     Looked at, in this order: the files and folders that promptflow named, the folder that its server is started for
     (`PROMPTFLOW_PROJECT_PATH`), the current one. The first flow file that says anything wins.
     """
-    served = os.environ.get("PROMPTFLOW_PROJECT_PATH")
-    for place in [*places, *([Path(served)] if served else []), Path()]:
+    for place in _searched(places):
         files = [place / name for name in FLOW_FILES] if place.is_dir() else [place]
         for file in files:
             if (settings := _settings(file)) is not None:
@@ -39,11 +38,30 @@ def from_flow_files(places: Iterable[Path]) -> Settings:
     return Settings()
 
 
+def beside(file: str, places: Iterable[Path]) -> str:
+    """Find a file that a setting names: a relative path may be meant from the flow's folder, or from the current one.
+
+    Args:
+        file: Its path, as it was set.
+        places: The files and folders that promptflow named.
+
+    Returns:
+        Where it is; the path as it was set, if it is nowhere.
+    """
+    folders = (place if place.is_dir() else place.parent for place in _searched(places))
+    return next((str(folder / file) for folder in folders if (folder / file).is_file()), file)
+
+
 def display_name(path: Path) -> str | None:
     """Return what a flow file calls its flow, or None when it does not say."""
     document = _document(path) or {}
     name = document.get("display_name")
     return name.strip() or None if isinstance(name, str) else None
+
+
+def _searched(places: Iterable[Path]) -> list[Path]:
+    served = os.environ.get("PROMPTFLOW_PROJECT_PATH")
+    return [*places, *([Path(served)] if served else []), Path()]
 
 
 def _settings(path: Path) -> Settings | None:

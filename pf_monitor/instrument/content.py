@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from pf_monitor.model.cutting import beginning
 from pf_monitor.model.step import Text, qualified_name
 
 BUDGET = 60_000
@@ -41,7 +42,7 @@ def to_text(value: Any) -> Text:
         value: Any object at all.
     """
     if type(value) is str:
-        return Text(clean(value[:BUDGET]), len(value))
+        return Text(clean(beginning(value, BUDGET)), len(value))
     return to_json(value)
 
 
@@ -101,9 +102,9 @@ class Budget:
 
     def take(self, text: str) -> str:
         """Return as much of a text as fits, and count the rest."""
-        kept = text[: max(0, self.characters)]
+        kept = beginning(text, max(0, self.characters))
         self.left_out += len(text) - len(kept)
-        self.characters -= len(kept)
+        self.characters = self.characters - len(kept) if len(kept) == len(text) else 0
         return clean(kept)
 
     @property

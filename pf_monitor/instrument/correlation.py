@@ -11,6 +11,7 @@ from opentelemetry import baggage
 
 from pf_monitor.instrument import parentage
 from pf_monitor.model import names
+from pf_monitor.model.cutting import beginning
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -89,7 +90,7 @@ def for_new_request(context: Context, new_id: Callable[[], str]) -> dict[str, st
     correlation = dict(_ambient.get())
     for key, value in baggage.get_all(context).items():
         if (name := _BAGGAGE.get(key)) is not None and isinstance(value, str) and value:
-            correlation.setdefault(name, value[:_LONGEST_VALUE])
+            correlation.setdefault(name, beginning(value, _LONGEST_VALUE))
     if names.REQUEST_ID not in correlation:
         correlation[names.REQUEST_ID] = _server_request_id() or new_id()
     return correlation
@@ -98,13 +99,13 @@ def for_new_request(context: Context, new_id: Callable[[], str]) -> dict[str, st
 def _server_request_id() -> str | None:
     for ask in request_ids:
         if found := ask():
-            return found[:_LONGEST_VALUE]
+            return beginning(found, _LONGEST_VALUE)
     return None
 
 
 def _dimension(value: object) -> str | None:
     try:
-        return str(value)[:_LONGEST_VALUE]
+        return beginning(str(value), _LONGEST_VALUE)
     except Exception:  # noqa: BLE001 - the user's __str__ may do anything
         return None
 

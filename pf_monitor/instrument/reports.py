@@ -10,6 +10,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from pf_monitor import notices, runtime
 from pf_monitor.instrument import parentage, watch
 from pf_monitor.model import names
+from pf_monitor.model.cutting import beginning
 from pf_monitor.model.kinds import Kind, Outcome
 from pf_monitor.tokens.prices import cost_usd as price_of
 from pf_monitor.tokens.usage import Source, Usage
@@ -115,7 +116,7 @@ def send_feedback(score: float | bool | None, comment: str | None, traceparent: 
     if isinstance(score, bool):
         attributes[names.EVALUATION_LABEL] = "pass" if score else "fail"
     if comment and recorder.capture_content:
-        attributes[names.EVALUATION_EXPLANATION] = comment[:_LONGEST_COMMENT]
+        attributes[names.EVALUATION_EXPLANATION] = beginning(comment, _LONGEST_COMMENT)
     context, step = judged
     if step is not None:
         attributes.update({name: value for name, value in step.correlation.items() if name != names.USER_ID})

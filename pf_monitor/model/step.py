@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode
 
 from pf_monitor import notices
 from pf_monitor.model import names
+from pf_monitor.model.cutting import beginning, ending
 from pf_monitor.model.kinds import Kind, Outcome
 
 if TYPE_CHECKING:
@@ -379,7 +380,7 @@ def _identity(error: BaseException) -> tuple[int, str]:
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)[:_LONGEST_MESSAGE] or qualified_name(type(error))
+        return beginning(str(error), _LONGEST_MESSAGE) or qualified_name(type(error))
     except Exception:  # noqa: BLE001 - the user's __str__ may do anything
         return "<the message cannot be read: its __str__ fails>"
 
@@ -394,7 +395,7 @@ def _stack(error: BaseException) -> str:
         lines = traceback.format_exception(type(error), error, frames)
         if callers and lines[:1] == [_HEADLINE]:
             lines[1:1] = callers
-        return "".join(lines)[-_LONGEST_STACK:]
+        return ending("".join(lines), _LONGEST_STACK)
     except Exception:  # noqa: BLE001 - formatting calls the user's code too
         return "<the stack cannot be formatted>"
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
     from opentelemetry.util.types import AttributeValue
 
-    from pf_monitor.model.step import Step, Text
+    from pf_monitor.model.step import SpanEvent, Step, Text
 
 
 @dataclass(slots=True)
@@ -21,12 +21,16 @@ class Item:
         step: The step; it does not change any more.
         attributes: What is sent, in this order: numbers and ids first, so that a limit downstream cuts content.
         content: Text that still has to be fitted in.
+        name: The span's name.
+        events: What happened during the step, each with what says where that belongs.
         cut: The full lengths of texts that did not fit, by name.
     """
 
     step: Step
     attributes: dict[str, AttributeValue] = field(default_factory=dict)
     content: dict[str, Text] = field(default_factory=dict)
+    name: str = ""
+    events: list[SpanEvent] = field(default_factory=list)
     cut: dict[str, int] = field(default_factory=dict)
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import orjson
 
 from pf_monitor.model import names
+from pf_monitor.model.step import SpanEvent
 from pf_monitor.pipeline.item import Item
+
+if TYPE_CHECKING:
+    from pf_monitor.model.step import Step
+    from pf_monitor.pipeline.privacy import Privacy
 
 LONGEST_VALUE = 8_192
 """What a custom dimension holds, in characters; the exporter cuts what is longer."""
@@ -97,6 +103,8 @@ def own_facts(item: Item) -> Item:
     for name, value in item.step.attributes.copy().items():
         item.attributes.setdefault(name, value)
     item.content.update(item.step.content)
+    if item.step.events:
+        item.events = _events(item.step)
     if (address := item.attributes.get(names.SERVER_ADDRESS)) is not None:
         # The exporter drops `server.address`; under its older name it becomes the column `target`.
         item.attributes[names.PEER_NAME] = address
@@ -124,6 +132,17 @@ def fit(item: Item) -> Item:
     return item
 
 
+def _events(step: Step) -> list[SpanEvent]:
+    """Return a step's events, each saying where it belongs: as a row of its own it has none of the step's columns."""
+    flow = {names.FLOW: step.flow.name} if step.flow is not None else {}
+    node = {names.NODE: step.node} if step.node is not None else {}
+    correlation = step.correlation.copy()
+    return [
+        SpanEvent(event.name, event.time_ns, {**event.attributes, **flow, **node, **correlation})
+        for event in step.events
+    ]
+
+
 def _weight(text: str) -> int:
     r"""Return how many bytes a text takes in the exporter's JSON, which writes everything beyond ASCII as `\uXXXX`."""
     plain = len(orjson.dumps(text)) - 2
@@ -147,6 +166,6 @@ def _within(text: str, budget: int) -> str:
     return text[:low]
 
 
-def processors(deployment: str | None = None) -> tuple[Callable[[Item], Item | None], ...]:
-    """Return the pipeline. Numbers come before ids, ids before content."""
-    return describe, count, deployed_as(deployment), correlate, own_facts, fit
+def processors(deployment: str | None, privacy: Privacy) -> tuple[Callable[[Item], Item | None], ...]:
+    """Return the pipeline. Numbers come before ids, ids before content, and nothing is added behind `protect`."""
+    return describe, count, deployed_as(deployment), correlate, own_facts, privacy.protect, fit

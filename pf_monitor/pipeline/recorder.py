@@ -16,6 +16,7 @@ from pf_monitor.model.step import Step
 from pf_monitor.pipeline.item import CustomEvent
 from pf_monitor.pipeline.losses import Reason
 from pf_monitor.pipeline.metrics import Metrics
+from pf_monitor.pipeline.privacy import Privacy
 from pf_monitor.pipeline.processors import processors
 from pf_monitor.pipeline.sampling import SAMPLE_RATE, WHOLE, RequestEnd, Sampler
 from pf_monitor.pipeline.shedding import Shedder
@@ -55,7 +56,8 @@ class PipelineRecorder:
         self.capture_content = settings.capture_content
         self._settings = settings
         self._sink = sink
-        self._processors = processors(settings.deployment)
+        self._privacy = Privacy(settings)
+        self._processors = processors(settings.deployment, self._privacy)
         self._resources: dict[str, Resource] = {}
         self._meter_provider: MeterProvider | None = None
         self._metrics: Metrics | None = None
@@ -135,7 +137,7 @@ class PipelineRecorder:
         taken = self._worker.flush(timeout)
         if self._meter_provider is not None:
             left_ms = max(0.0, deadline - time.monotonic()) * 1e3
-            taken = self._meter_provider.force_flush(left_ms) and taken
+            taken = _flushed(self._meter_provider, left_ms) and taken
         return self._sink.flush(max(0.0, deadline - time.monotonic())) and taken
 
     def shutdown(self, timeout: float) -> None:
@@ -155,7 +157,7 @@ class PipelineRecorder:
     # How it is sent.
 
     def _deliver(self, batch: list[Step | RequestEnd | CustomEvent]) -> None:
-        events = [thing for thing in batch if isinstance(thing, CustomEvent)]
+        events = [self._privacy.protect_event(thing) for thing in batch if isinstance(thing, CustomEvent)]
         steps = [thing for thing in batch if not isinstance(thing, CustomEvent)]
         self._count(step for step in steps if not isinstance(step, RequestEnd))
         passed = [step for step in steps if isinstance(step, RequestEnd) or self._shedder.passes(step)]
@@ -239,3 +241,11 @@ class PipelineRecorder:
         self._meter_provider = MeterProvider(readers, self._resource(flow), shutdown_on_exit=False)
         add_process_counters(self._meter_provider)
         return Metrics(self._meter_provider, self._sink.losses)
+
+
+def _flushed(metrics: MeterProvider, timeout_ms: float) -> bool:
+    """Collect and send metrics; OpenTelemetry raises where there is not time enough."""
+    try:
+        return metrics.force_flush(timeout_ms)
+    except Exception:  # noqa: BLE001 - never into the flow
+        return False

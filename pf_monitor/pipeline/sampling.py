@@ -177,7 +177,12 @@ class Sampler:
 
         The decision rests on nothing but the trace id, so every service of a request that asks this rule agrees.
         """
-        return WHOLE * self._ratio if trace_id % _IDS < round(self._ratio * _IDS) else None
+        return WHOLE * self._ratio if is_sampled(trace_id, self._ratio) else None
+
+
+def is_sampled(trace_id: int, ratio: float) -> bool:
+    """Whether a trace is among a share of all, 0 to 1; a trace of a smaller share is in every larger one."""
+    return trace_id % _IDS < round(ratio * _IDS)
 
 
 def _at(rate: float | None, steps: Iterable[Step]) -> Iterator[Kept]:

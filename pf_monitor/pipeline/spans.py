@@ -10,7 +10,6 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Status, StatusCode
 
 from pf_monitor import notices
-from pf_monitor.model import names
 from pf_monitor.model.kinds import Outcome
 from pf_monitor.pipeline.item import Item
 
@@ -34,7 +33,7 @@ def to_item(step: Step, processors: Iterable[Callable[[Item], Item | None]]) -> 
             finish()
         except Exception as error:  # noqa: BLE001 - what there is of the step is sent
             notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", error)
-    item = Item(step)
+    item = Item(step, name=step.name)
     for process in processors:
         processed = process(item)
         if processed is None:
@@ -47,19 +46,13 @@ def to_span(item: Item, resource: Resource) -> ReadableSpan:
     """Return the span of an item, as exporters take it."""
     step = item.step
     status = Status(StatusCode.ERROR, step.error_type) if step.outcome is Outcome.ERROR else Status(StatusCode.UNSET)
-    flow = {names.FLOW: step.flow.name} if step.flow is not None else {}
-    node = {names.NODE: step.node} if step.node is not None else {}
-    events = [
-        Event(event.name, {**event.attributes, **flow, **node, **step.correlation}, event.time_ns)
-        for event in step.events
-    ]
     return ReadableSpan(
-        name=step.name,
+        name=item.name,
         context=step.context,
         parent=step.parent_context,
         resource=resource,
         attributes=item.attributes,
-        events=events,
+        events=[Event(event.name, event.attributes, event.time_ns) for event in item.events],
         kind=step.span_kind,
         status=status,
         start_time=step.start_ns,

@@ -81,6 +81,7 @@ def unmonitored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runtime, "_overrides", {})
+    monkeypatch.setattr(runtime, "_captured", {})
     monkeypatch.setattr(runtime, "_flow_places", [])
     notices.forget()
     runtime.stop()

@@ -57,6 +57,7 @@ def undecided(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, port: int) -> Ite
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setattr(runtime, "_overrides", {})
+    monkeypatch.setattr(runtime, "_captured", {})
     monkeypatch.setattr(runtime, "_flow_places", [])
     notices.forget()
     runtime.stop()

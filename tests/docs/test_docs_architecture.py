@@ -12,6 +12,8 @@ from doc_pages import DOCS, PACKAGE, code, read, rows, sections
 from pf_monitor import import_hooks
 from pf_monitor.pipeline import processors, worker
 from pf_monitor.pipeline.delivery import batch, sender, spool
+from pf_monitor.pipeline.privacy import Privacy
+from pf_monitor.settings import Settings
 
 PAGE = "architecture.md"
 
@@ -110,7 +112,7 @@ def test_names_that_the_page_mentions_are_in_the_code():
 
 def test_processors_are_listed_in_their_order():
     listed = [code(row[0])[0] for row in rows(sections(PAGE, 2)["The pipeline"])]
-    assert listed == [processor.__name__ for processor in processors.processors()]
+    assert listed == [processor.__name__ for processor in processors.processors(None, Privacy(Settings()))]
     assert all(name in read(PAGE).partition("## Rooms")[0] for name in listed), f"{PAGE}: the picture lacks a processor"
 
 

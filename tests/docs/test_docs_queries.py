@@ -206,6 +206,8 @@ NEVER_HERE = {
     names.USAGE_CACHE_READ: "the stand-in has no cache",
     names.USAGE_CACHE_WRITE: "the stand-in has no cache",
     names.USAGE_REASONING: "the stand-in does not reason",
+    names.REDACTED: "nobody tells the flow a secret",
+    names.WITHHELD: "redaction does not fail",
 }
 
 

@@ -70,6 +70,7 @@ class Monitored:
 def unmonitored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runtime, "_overrides", {})
+    monkeypatch.setattr(runtime, "_captured", {})
     monkeypatch.setattr(runtime, "_flow_places", [])
     notices.forget()
     runtime.stop()
