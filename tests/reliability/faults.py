@@ -25,6 +25,8 @@ _FOR_QUICK_ANSWERS = replace(IMPATIENT, answer_s=30)
 
 UNCLEAR = "unclear"
 _MOST_IN_A_BURST = 20
+_MOST_BURSTS_A_FAULT = 10
+"""A sender may break so that it never sends again."""
 
 
 @dataclass
@@ -90,7 +92,9 @@ def send(
 
 def _record(injector: Injector, sending: Subject, number: int) -> set[str]:
     recorded: set[str] = set()
-    while injector.faults < number:
+    for _ in range(number * _MOST_BURSTS_A_FAULT):
+        if injector.faults >= number:
+            break
         recorded.update(sending.record() for _ in range(injector.random.randint(1, _MOST_IN_A_BURST)))
         sending.flush()
     return recorded

@@ -294,7 +294,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.hang_up()
 
     def redirect(self) -> None:
-        self.answer(self.choose((301, 302, 307, 308)), b"", Location=MOVED)
+        self.answer(
+            self.choose((301, 302, 307, 308)), b"", Location=f"http://127.0.0.1:{self.server.server_address[1]}{MOVED}"
+        )
 
     def redirect_astray(self) -> None:
         self.answer(307, b"", Location=f"http://localhost:{self.server.stray_port}{PATH}")
