@@ -17,6 +17,7 @@ LONGEST_S = 5.0
 """How long a stop may take, in seconds: platforms kill ten seconds or more after SIGTERM."""
 
 _watching = False
+_ending = threading.Event()
 
 
 def watch(stop: Callable[[], None]) -> None:
@@ -29,14 +30,21 @@ def watch(stop: Callable[[], None]) -> None:
     if _watching:
         return
     _watching = True
-    atexit.register(stop)
+
+    def end() -> None:
+        _ending.set()
+        stop()
+
+    atexit.register(end)
     # Children of multiprocessing leave by os._exit, past atexit, but not past this. A forked child forgets what its
     # parent had registered, and registers again.
-    multiprocessing_util.Finalize(None, stop, exitpriority=100)
-    multiprocessing_util.register_after_fork(
-        stop, lambda stop: multiprocessing_util.Finalize(None, stop, exitpriority=100)
-    )
+    _at_end_of_child(end)
+    multiprocessing_util.register_after_fork(end, _at_end_of_child)
     stop_on_sigterm(stop)
+
+
+def _at_end_of_child(end: Callable[[], None]) -> None:
+    multiprocessing_util.Finalize(None, end, exitpriority=100)
 
 
 def stop_on_sigterm(stop: Callable[[], None]) -> None:
@@ -53,6 +61,8 @@ def stop_on_sigterm(stop: Callable[[], None]) -> None:
         return
 
     def handle(number: int, _: FrameType | None) -> None:
+        if _ending.is_set():
+            return  # it is what this has interrupted, and goes on
         # On a thread of its own: the main one may hold a lock at this moment that stopping needs.
         stopping = threading.Thread(target=stop, name="pf_monitor stop", daemon=True)
         stopping.start()

@@ -21,8 +21,14 @@ BATCH_LENGTH = 128
 DELAY_S = 0.5
 """How long a finished step waits for company at most, in seconds: it shall be on disk within one."""
 
+REST = 1.0
+"""How long the thread rests after a batch, in times of what that has taken: the flow needs the interpreter too."""
+
 OVERLOAD = QUEUE_LENGTH // 2
 """How much may wait before some of it is shed."""
+
+_LOOK_S = 0.02
+"""How often a resting thread looks whether there is too much, in seconds."""
 
 _URGENT_LENGTH = QUEUE_LENGTH + QUEUE_LENGTH // 4
 
@@ -46,7 +52,7 @@ class Worker(Generic[T]):
         self._thin = thin
         self._delay_s = delay_s
         self._queue: deque[T] = deque()
-        self._stopping = False
+        self._stopping = threading.Event()
         self.dropped = 0
         self._begin()
         # A forked child has neither the thread nor a right to what its parent is about to send.
@@ -72,7 +78,7 @@ class Worker(Generic[T]):
             )
             return False
         self._queue.append(thing)
-        if len(self._queue) >= BATCH_LENGTH:
+        if len(self._queue) >= BATCH_LENGTH and not self._wake.is_set():
             self._wake.set()
         return True
 
@@ -97,7 +103,7 @@ class Worker(Generic[T]):
 
     def stop(self, timeout: float) -> None:
         """Deliver what is left, and end the thread."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
         deadline = time.monotonic() + timeout
         self._thread.join(timeout)
@@ -113,23 +119,32 @@ class Worker(Generic[T]):
     def _after_fork(self) -> None:
         self._queue.clear()
         self.dropped = 0
-        if not self._stopping:
+        if not self._stopping.is_set():
+            self._stopping = threading.Event()  # its lock may have been held while the process was forked
             self._begin()
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             self._wake.wait(self._delay_s)
             self._wake.clear()
-            with self._delivering:
-                while self._queue:
+            while self._queue and not self._stopping.is_set():
+                begun = time.perf_counter()
+                with self._delivering:
                     self._deliver_batch()
+                self._rest((time.perf_counter() - begun) * REST)
         with self._delivering:
             while self._queue:
                 self._deliver_batch()
 
+    def _rest(self, left_s: float) -> None:
+        """Leave the interpreter to the flow for a while, but for shedding what is too much meanwhile."""
+        while left_s > 0 and not self._stopping.wait(min(left_s, _LOOK_S)):
+            left_s -= _LOOK_S
+            with self._delivering:
+                self._thin_out()
+
     def _deliver_batch(self) -> None:
-        if self._thin is not None and len(self._queue) > OVERLOAD:
-            self._thin_out(self._thin)
+        self._thin_out()
         batch: list[T] = []
         while self._queue and len(batch) < BATCH_LENGTH:
             batch.append(self._queue.popleft())
@@ -138,10 +153,12 @@ class Worker(Generic[T]):
         except Exception as error:  # noqa: BLE001 - one bad batch must not end the thread
             notices.say_once("deliver", "pf_monitor could not send a batch: %r", error)
 
-    def _thin_out(self, thin: Callable[[list[T]], list[T]]) -> None:
+    def _thin_out(self) -> None:
+        if self._thin is None or len(self._queue) <= OVERLOAD:
+            return
         waiting = [self._queue.popleft() for _ in range(len(self._queue))]
         try:
-            waiting = thin(waiting)
+            waiting = self._thin(waiting)
         except Exception as error:  # noqa: BLE001 - likewise
             notices.say_once("deliver", "pf_monitor could not send a batch: %r", error)
         self._queue.extendleft(reversed(waiting))

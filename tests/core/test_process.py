@@ -58,6 +58,23 @@ def test_an_end_loses_nothing(monitor, code, status):
     assert questions(monitor) == {"end": 1}
 
 
+def test_a_signal_that_comes_while_the_process_ends_does_not_cut_that_short(monitor):
+    finished = run(
+        """
+        from pf_monitor.pipeline.recorder import PipelineRecorder
+        shutdown = PipelineRecorder.shutdown
+        def interrupted(recorder, timeout):
+            os.kill(os.getpid(), signal.SIGTERM)
+            shutdown(recorder, timeout)
+        PipelineRecorder.shutdown = interrupted
+        flow("end")
+        """,
+        monitor.port,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert questions(monitor) == {"end": 1}
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_children_of_multiprocessing_send_their_own_and_only_their_own(monitor, tmp_path, method):
     module = tmp_path / "child_flow.py"

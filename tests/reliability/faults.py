@@ -7,31 +7,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
-from injector import CLEAR, FAULTS, Injector, Ledger, injecting
-from opentelemetry import trace
+from injector import FAULTS, SLOW, Injector, Ledger, injecting
+from subjects import LONGEST_S, SUBJECTS, Subject
 
-import pf_monitor
-from pf_monitor import runtime
 from pf_monitor.insights.server import running
 from pf_monitor.local import connection_string
 from pf_monitor.pipeline.delivery.sender import Patience
-from pf_monitor.pipeline.recorder import PipelineRecorder
-from pf_monitor.pipeline.sinks import ApplicationInsights
-from pf_monitor.pipeline.transport import spool_folder
-from pf_monitor.settings import Settings
 
-SLOW_S = 0.2
+SLOW_S = 1.0
 """How long the sender waits for an answer here, in seconds; what is slow is slower."""
 
 IMPATIENT = Patience(connect_s=5, answer_s=SLOW_S, first_s=0.001, longest_s=0.004, quota_s=0.004, look_s=0.5)
 """So that ten thousand faults take minutes."""
 
-_FOR_CLEAR_ANSWERS = replace(IMPATIENT, answer_s=30)
+_FOR_QUICK_ANSWERS = replace(IMPATIENT, answer_s=30)
 """Where nothing is slow, nothing is given up for being slow, however busy the machine is."""
 
 UNCLEAR = "unclear"
-_LONGEST_S = 120
 _MOST_IN_A_BURST = 20
+_MOST_BURSTS_A_FAULT = 10
+"""A sender may break so that it never sends again."""
 
 
 @dataclass
@@ -71,7 +66,9 @@ class Outcome:
         return self.twice - self.ledger.untold
 
 
-def send(directory: Path, number: int, seed: int, kinds: tuple[str, ...] = tuple(FAULTS)) -> Outcome:
+def send(
+    directory: Path, number: int, seed: int, kinds: tuple[str, ...] = tuple(FAULTS), subject: str = "pf_monitor"
+) -> Outcome:
     """Record requests until so many faults were injected, then let what waits arrive.
 
     Args:
@@ -79,45 +76,27 @@ def send(directory: Path, number: int, seed: int, kinds: tuple[str, ...] = tuple
         number: How many faults.
         seed: Which faults, in which order.
         kinds: The faults to choose from.
+        subject: Which of `SUBJECTS` sends.
     """
+    patience = IMPATIENT if set(kinds) & set(SLOW) else _FOR_QUICK_ANSWERS
     with running(directory) as port, injecting(port, seed, SLOW_S, kinds) as injector:
-        patience = _FOR_CLEAR_ANSWERS if set(kinds) <= set(CLEAR) else IMPATIENT
-        resource = connection_string(injector.server_address[1])
-        sink = SpansOnly(resource, patience=patience)
-        recorder = PipelineRecorder(Settings(enabled=True, service_name="faults"), sink, delay_s=0.01)
-        runtime.use(recorder)
+        sending = SUBJECTS[subject](connection_string(injector.server_address[1]), patience)
         try:
-            recorded = _record(injector, recorder, number)
+            recorded = _record(injector, sending, number)
             injector.healthy.set()
-            while waiting(resource):
-                recorder.flush(_LONGEST_S)
+            sending.drain()
         finally:
-            runtime.stop(_LONGEST_S)
-        return Outcome(recorded, stored(port), sink.losses.counted(), injector.ledger)
+            dropped = sending.stop()
+        return Outcome(recorded, stored(port), dropped, injector.ledger)
 
 
-class SpansOnly(ApplicationInsights):
-    """Sends no metrics, which have no ids by which they could be told apart."""
-
-    def metric_exporter(self) -> None:
-        """Return None."""
-
-
-def waiting(resource: str) -> bool:
-    """Return whether something waits on disk for a resource."""
-    return any(spool_folder(resource).rglob("*.batch"))
-
-
-def _record(injector: Injector, recorder: PipelineRecorder, number: int) -> set[str]:
-    @pf_monitor.flow
-    def faulty(question: str) -> str:
-        return f"{trace.get_current_span().get_span_context().span_id:016x}"
-
+def _record(injector: Injector, sending: Subject, number: int) -> set[str]:
     recorded: set[str] = set()
-    while injector.faults < number:
-        for _ in range(injector.random.randint(1, _MOST_IN_A_BURST)):
-            recorded.add(faulty("What may go wrong?"))
-        recorder.flush(_LONGEST_S)
+    for _ in range(number * _MOST_BURSTS_A_FAULT):
+        if injector.faults >= number:
+            break
+        recorded.update(sending.record() for _ in range(injector.random.randint(1, _MOST_IN_A_BURST)))
+        sending.flush()
     return recorded
 
 
@@ -126,7 +105,7 @@ def stored(port: int) -> Counter[str]:
     answer = httpx.post(
         f"http://127.0.0.1:{port}/v1/apps/local/query",
         json={"query": "requests | summarize number = count() by id"},
-        timeout=_LONGEST_S,
+        timeout=LONGEST_S,
     )
     assert answer.status_code == 200, answer.text
     return Counter(dict(answer.json()["tables"][0]["rows"]))

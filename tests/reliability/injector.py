@@ -294,7 +294,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.hang_up()
 
     def redirect(self) -> None:
-        self.answer(self.choose((301, 302, 307, 308)), b"", Location=MOVED)
+        self.answer(
+            self.choose((301, 302, 307, 308)), b"", Location=f"http://127.0.0.1:{self.server.server_address[1]}{MOVED}"
+        )
 
     def redirect_astray(self) -> None:
         self.answer(307, b"", Location=f"http://localhost:{self.server.stray_port}{PATH}")
@@ -336,3 +338,9 @@ CLEAR = (
     "redirect_astray",
 )
 """Those after which the sender can know what has arrived, and that refuse nothing for good."""
+
+SLOW = ("delay_too_long", "slow_drip")
+"""Those that keep the sender waiting until it gives up."""
+
+QUICK = tuple(kind for kind in FAULTS if kind not in SLOW)
+"""All others."""

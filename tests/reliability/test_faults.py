@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import faults
 import pytest
-from injector import CLEAR, FAULTS
+from injector import CLEAR, FAULTS, QUICK
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -19,9 +19,10 @@ def test_where_the_answers_say_what_has_arrived_all_of_it_does_so_once(monitor_a
     assert outcome.ledger.strayed == 0
 
 
-def test_whatever_happens_nothing_is_lost_that_is_not_counted(monitor_at_rest, tmp_path):
-    outcome = faults.send(tmp_path / "insights", 80, seed=3)
-    assert set(outcome.ledger.faults) == set(FAULTS)
+@pytest.mark.parametrize(("kinds", "number"), [(QUICK, 80), (tuple(FAULTS), 40)], ids=["quick", "slow too"])
+def test_whatever_happens_nothing_is_lost_that_is_not_counted(monitor_at_rest, tmp_path, kinds, number):
+    outcome = faults.send(tmp_path / "insights", number, seed=5, kinds=kinds)
+    assert set(outcome.ledger.faults) == set(kinds)
     assert outcome.lost == 0
     assert outcome.twice_knowingly == set()
     assert len(outcome.missing - outcome.ledger.told_refused) <= outcome.dropped.get(faults.UNCLEAR, 0)

@@ -92,9 +92,14 @@ class Sender:
             timeout: How long to wait at most, in seconds.
 
         Returns:
-            Whether it was sent, before a try failed or the time was up.
+            Whether it was sent, before two tries in a row failed or the time was up.
         """
+        deadline = time.monotonic() + timeout
         last = self._spool.last()
+        # One may fail because the kept connection was just being closed by the other side.
+        return self._try(last, timeout) or self._try(last, deadline - time.monotonic())
+
+    def _try(self, last: int, timeout: float) -> bool:
         failures = self._failures
         with self._changed:
             self._not_before = 0.0
