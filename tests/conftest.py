@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("same each time", derandomize=True)
 settings.load_profile("same each time")
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test have a temporary folder of its own: telemetry waits there, and another test shall not find it."""
+    folder = str(tmp_path_factory.mktemp("temporary"))
+    monkeypatch.setenv("TMPDIR", folder)
+    monkeypatch.setattr(tempfile, "tempdir", folder)

@@ -50,8 +50,8 @@ class ServerSource:
         import httpx
 
         try:
-            return bool(self._client.get("/health", timeout=5).json() == {"status": "ok"})
-        except (httpx.HTTPError, ValueError):
+            return bool(self._client.get("/health", timeout=5).json()["status"] == "ok")
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return False
 
     def query(self, kql: str, since: timedelta | None = None) -> Table:

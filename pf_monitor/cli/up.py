@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,8 @@ def up(
         Path | None,
         typer.Option(help="Where telemetry is kept. Default: $PF_MONITOR_DATA, else ~/.pf_monitor/insights."),
     ] = None,
+    keep_days: Annotated[int, typer.Option(min=1, max=3650, help="Delete telemetry that is older.")] = 30,
+    keep_gb: Annotated[float, typer.Option(min=0.1, help="Delete the oldest telemetry beyond this size.")] = 10,
     alerts: Annotated[
         Path | None, typer.Option(help="The file of alert rules. Default: alerts.yaml beside the telemetry, if any.")
     ] = None,
@@ -36,9 +39,10 @@ def up(
     `pf-monitor up --port 4400 --data ./telemetry` runs another one beside the first.
     """
     with needs_local_extra():
-        from pf_monitor.insights import Store, StoreBusyError, StoreError
+        from pf_monitor.insights import Limits, Store, StoreBusyError, StoreError
         from pf_monitor.insights.server import PortInUseError, bind, serve
         from pf_monitor.web.site import routes
+        from pf_monitor.web.warming import warming
     from pf_monitor.alerts.status import Watched
 
     os.umask(0o077)  # what is written from here on is its owner's alone
@@ -47,9 +51,12 @@ def up(
     try:
         config = _alerts(alerts, directory)
         with bind(port) as listener, Store.open(directory) as store, _watching(config, store, directory):
-            _announce(console, listener.getsockname()[1], directory, config)
+            store.keep_within(Limits(timedelta(days=keep_days), int(keep_gb * 1024**3)))
+            served = listener.getsockname()[1]
+            _announce(console, served, directory, config)
             watched = None if config is None else Watched(config, directory)
-            serve(store, listener, lambda source: routes(source, watched))
+            with warming(served):
+                serve(store, listener, lambda source: routes(source, watched))
     except PortInUseError:
         other = port + 1 if port < 65535 else port - 1
         fail(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ import httpx
 
 from pf_monitor import local
 from pf_monitor.doctor.check import Check, fail, ok, warn
+from pf_monitor.pipeline.delivery.place import BATCH_SUFFIX, spool_folder
 from pf_monitor.settings import CONNECTION_STRING, connection_string_problem
 
 _AZURE_DEFAULT = "https://dc.services.visualstudio.com/"
@@ -48,7 +48,7 @@ def examine_delivery(connection_string: str, environment: Mapping[str, str]) -> 
     source = "none set: the local Application Insights" if is_default else f"well-formed, for {host}"
     yield ok("connection string", source)
     yield _reached(endpoint, is_default=is_default, environment=environment)
-    yield _waiting(values["instrumentationkey"])
+    yield _waiting(connection_string)
 
 
 def endpoint_of(connection_string: str) -> str:
@@ -90,24 +90,17 @@ def _is_ingestion(answer: httpx.Response) -> bool:
         return False
 
 
-def _waiting(instrumentation_key: str) -> Check:
-    """Count what the exporter has kept on disk: in a folder for each program and its working directory."""
-    folders = Path(tempfile.gettempdir()).glob(f"Microsoft-AzureMonitor-*/opentelemetry-python-{instrumentation_key}")
-    sizes = [size for folder in folders for file in _files(folder) if (size := _size(file)) is not None]
+def _waiting(connection_string: str) -> Check:
+    """Count what waits on disk: in a folder for each process."""
+    files = spool_folder(connection_string).glob(f"*/*{BATCH_SUFFIX}")
+    sizes = [size for file in files if (size := _size(file)) is not None]
     if not sizes:
         return ok("waiting on disk", "nothing")
     return warn(
         "waiting on disk",
         f"{len(sizes)} batch{'' if len(sizes) == 1 else 'es'}, {sum(sizes):,} bytes",
-        "They are sent after the same program's next successful delivery; after 48 hours they are dropped",
+        "They are sent as soon as a monitored process for this resource runs and the endpoint answers, within 48 hours",
     )
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return list(folder.glob("*.blob*"))
-    except OSError:  # another user's
-        return []
 
 
 def _size(file: Path) -> int | None:

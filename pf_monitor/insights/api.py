@@ -60,7 +60,7 @@ def create_app(store: Store, pages: Sequence[BaseRoute] = ()) -> FastAPI:
             return _track_response(400, Outcome.refusal(400, str(error)))
         async with parsing:
             submission = await run_in_threadpool(submit, store, body)
-        await asyncio.wait([asyncio.wrap_future(submission.stored)])
+        await asyncio.gather(asyncio.wrap_future(submission.stored), return_exceptions=True)
         outcome = submission.outcome()
         return _track_response(outcome.status, outcome)
 
@@ -88,8 +88,9 @@ def create_app(store: Store, pages: Sequence[BaseRoute] = ()) -> FastAPI:
         return Response(headers={"x-ms-qps-subscribed": "false"})
 
     @app.get("/health")
-    async def health() -> Mapping[str, str]:
-        return {"status": "ok"}
+    async def health() -> Mapping[str, object]:
+        held = store.held
+        return {"status": "ok"} | ({} if held is None else {"store": held._asdict()})
 
     if pages:
         app.router.routes.extend(pages)

@@ -21,14 +21,16 @@ from typing import Final, NamedTuple
 import duckdb
 from duckdb_kql import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedError, SourceSpan, ir
 from duckdb_kql.lower import lower
-from duckdb_kql.translate import render_expr, to_sql
+from duckdb_kql.translate import to_sql
 
 from pf_monitor.insights.layout import OPERATION_HASH, operation_hash
 from pf_monitor.insights.operations import operation_asked_for
+from pf_monitor.insights.plainer import plainer
 from pf_monitor.insights.properties import Property, find_properties, read_properties, walk
+from pf_monitor.insights.pruning import needed_columns, without_unread
 from pf_monitor.insights.schema import DIMENSIONS, TABLES, stored
 from pf_monitor.insights.timespan import Timespan
-from pf_monitor.table import QueryError
+from pf_monitor.table import Column, QueryError
 
 MAX_QUERY_LENGTH: Final = 100_000
 """Characters. Azure takes more, but the parser here is Python."""
@@ -64,44 +66,24 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
         _mend_aggregates(query)
         properties = find_properties(query) if by_property else None
         hidden = [] if properties is None else [name for one in properties for name in one.columns]
-        names = {table: [*(column.name for column in columns), *hidden] for table, columns in TABLES.items()}
+        needed = needed_columns(query, kql)
+        names = {table: [*(column.name for column in columns), *hidden] for table, columns in needed.items()}
         body = _LET.sub(r"\1 AS NOT MATERIALIZED (", str(to_sql(query, names)))
     except KqlError as error:
         raise _explain(error, kql) from error
     except RecursionError:
         raise QueryError("The query is nested too deeply") from None
-    body = _plainer(body, query)
+    body = plainer(body, query)
     if properties is not None:
-        body = read_properties(body, properties)
-    sources = [f'"{table}" AS NOT MATERIALIZED ({_source(table, timespan, properties, operation)})' for table in tables]
+        body, properties = without_unread(read_properties(body, properties), properties)
+    where = _where(timespan, operation)
+    sources = [f'"{one}" AS NOT MATERIALIZED ({_source(one, needed[one], properties)}{where})' for one in tables]
     return Sql(_with(sources, body), reads_properties=properties is not None)
 
 
 _LET = re.compile(r'("_l\d+_\w+") AS \(')
 """How the translator begins a `let` that is a table. It is a name for what it says, as in Azure: a filter behind it
 reaches the table, and columns that nobody reads are not made. DuckDB would make it whole where it is named twice."""
-
-
-_BIN = re.compile(r"""to_timestamp\(floor\(epoch\("timestamp"\) / epoch\((INTERVAL '\d+[dhms]')\)\) \* epoch\(\1\)\)"""
-                  " AT TIME ZONE 'UTC'")  # fmt: skip
-
-
-def _plainer(sql: str, query: ir.Query) -> str:
-    """Say in fewer words what the translator writes for times, which stand in every query of a page.
-
-    A datetime that is written out need not be parsed in each of Kusto's formats. A bin of `timestamp` needs neither
-    floating point nor time zones, which take DuckDB ten times as long.
-    """
-    for node in walk(query):
-        if isinstance(node, ir.Literal) and node.kind == "datetime" and _ISO_TIME.fullmatch(str(node.value)):
-            sql = sql.replace(render_expr(node), f"TIMESTAMP '{node.value}'")
-    return _BIN.sub(r"""time_bucket(\1, "timestamp", TIMESTAMP '1970-01-01')""", sql)
-
-
-_ISO_TIME = re.compile(
-    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z"
-)
-"""A time that exists in every month."""
 
 
 def _with(parts: Sequence[str], body: str) -> str:
@@ -112,13 +94,20 @@ def _with(parts: Sequence[str], body: str) -> str:
     return f"{prefix}, {body.removeprefix('WITH ')}" if body.startswith("WITH ") else f"{prefix} {body}"
 
 
-def _source(table: str, timespan: Timespan | None, properties: Sequence[Property] | None, operation: str | None) -> str:
+def _source(table: str, columns: Iterable[Column], properties: Sequence[Property] | None) -> str:
     """What a query sees of a table."""
     own = (
-        f"{DIMENSIONS}::JSON AS {DIMENSIONS}" if properties is None and one.name == DIMENSIONS else f'"{one.name}"'
-        for one in TABLES[table]
+        f"{DIMENSIONS}::JSON AS {DIMENSIONS}"
+        if properties is None and column.name == DIMENSIONS
+        else f'"{column.name}"'
+        for column in columns
     )
-    columns = ", ".join((*own, *(selected for one in properties or () for selected in one.selected)))
+    shown = ", ".join((*own, *(selected for one in properties or () for selected in one.selected)))
+    return f"SELECT {shown} FROM {stored(table)}"  # noqa: S608 - of names known here
+
+
+def _where(timespan: Timespan | None, operation: str | None) -> str:
+    """Which rows of the tables a query sees."""
     conditions = []
     if operation is not None:
         literal = "'{}'".format(operation.replace("'", "''"))
@@ -126,8 +115,7 @@ def _source(table: str, timespan: Timespan | None, properties: Sequence[Property
     if timespan is not None:
         start, end = (moment.astimezone(UTC).isoformat().replace("+00:00", "Z") for moment in timespan)
         conditions.append(f"timestamp >= TIMESTAMP '{start}' AND timestamp < TIMESTAMP '{end}'")
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {columns} FROM {stored(table)}{where}"  # noqa: S608 - of names known here, and of times
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
 def visualization(kql: str) -> str | None:

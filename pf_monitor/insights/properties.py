@@ -30,6 +30,8 @@ class Property(NamedTuple):
     column: str
     """The hidden column that holds it, of type VARIANT."""
     path: ir.PathAccess
+    is_read: bool = True
+    """Whether that column is read, not just the typed one of its key."""
 
     @property
     def key(self) -> Key | None:
@@ -46,7 +48,8 @@ class Property(NamedTuple):
         """What gives a table those columns."""
         name = self.name.replace("'", "''")
         variant = f"variant_extract({DIMENSIONS}, '{name}') AS \"{self.column}\""
-        return [variant] if self.key is None else [variant, f'"{self.key.column}"']
+        typed = [] if self.key is None else [f'"{self.key.column}"']
+        return [variant, *typed] if self.is_read else typed
 
 
 def find_properties(query: ir.Query) -> list[Property] | None:

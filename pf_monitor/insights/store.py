@@ -22,6 +22,7 @@ from pf_monitor.insights.kql import explain_database_error, visualization
 from pf_monitor.insights.layout import LayoutError, prepare
 from pf_monitor.insights.relations import check_relations
 from pf_monitor.insights.result import read_result
+from pf_monitor.insights.retention import Held, Keeper, Limits, Retention
 from pf_monitor.insights.schema import CATALOG
 from pf_monitor.insights.templates import KEPT, Translation, translation
 from pf_monitor.insights.timespan import Timespan
@@ -51,6 +52,7 @@ class Store:
         self._connection = connection
         self._checked: set[str] = set()
         self._writer = None if read_only else Writer(connection)
+        self._keeper: Keeper | None = None
 
     @classmethod
     def open(cls, directory: Path, *, read_only: bool = False) -> Self:
@@ -150,8 +152,20 @@ class Store:
             self._checked.clear()
         self._checked.add(template)
 
+    def keep_within(self, limits: Limits) -> None:
+        """From now on delete what exceeds the limits, oldest first."""
+        if self._writer is not None and self._keeper is None:
+            self._keeper = Keeper(Retention(limits), self._writer)
+
+    @property
+    def held(self) -> Held | None:
+        """What retention has come to; None while nothing is deleted."""
+        return None if self._keeper is None else self._keeper.retention.held
+
     def close(self) -> None:
         """Store what is still under way, and close the file."""
+        if self._keeper is not None:
+            self._keeper.close()
         if self._writer is not None:
             self._writer.close()
         self._connection.close()

@@ -31,7 +31,9 @@ class _Submission(NamedTuple):
     future: Future[Mapping[int, str]]
 
 
-_Chore = Callable[[duckdb.DuckDBPyConnection], None]
+class _Chore(NamedTuple):
+    do: Callable[[duckdb.DuckDBPyConnection], bool]
+    future: Future[bool]
 
 
 class Writer:
@@ -40,6 +42,8 @@ class Writer:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._cursor = connection.cursor()
         self._waiting: queue.SimpleQueue[_Submission | _Chore | None] = queue.SimpleQueue()
+        self._put_back: list[_Submission | _Chore | None] = []
+        """What was taken from the queue before its turn."""
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="pf-monitor-store", daemon=True)
@@ -55,9 +59,11 @@ class Writer:
         self._put(submission)
         return submission.future
 
-    def do(self, chore: _Chore) -> None:
-        """Have something else done by the thread, between two transactions. It must not raise."""
-        self._put(chore)
+    def do(self, chore: Callable[[duckdb.DuckDBPyConnection], bool]) -> Future[bool]:
+        """Have something else done by the thread, between two transactions; it must not raise."""
+        waiting = _Chore(chore, Future())
+        self._put(waiting)
+        return waiting.future
 
     def _put(self, work: _Submission | _Chore) -> None:
         with self._lock:
@@ -74,17 +80,17 @@ class Writer:
         self._cursor.close()
 
     def _run(self) -> None:
-        while (work := self._waiting.get()) is not None:
-            batch, after = self._gather(work) if isinstance(work, _Submission) else ([], work)
-            if batch:
-                self._write(batch)
-            if after is None:
-                return
-            if after is not _NOTHING:
-                after(self._cursor)
+        while (work := self._take()) is not None:
+            if isinstance(work, _Chore):
+                work.future.set_result(work.do(self._cursor))
+            else:
+                self._write(self._gather(work))
 
-    def _gather(self, first: _Submission) -> tuple[list[_Submission], _Chore | None]:
-        """Take the submissions that are waiting, up to a batch, and what is to be done after them: None is the end."""
+    def _take(self) -> _Submission | _Chore | None:
+        return self._put_back.pop() if self._put_back else self._waiting.get()
+
+    def _gather(self, first: _Submission) -> list[_Submission]:
+        """Take the submissions that are waiting, up to a batch or to something else."""
         batch, rows = [first], len(first.rows)
         while rows < _BATCH_ROWS:
             try:
@@ -92,10 +98,11 @@ class Writer:
             except queue.Empty:
                 break
             if not isinstance(work, _Submission):
-                return batch, work
+                self._put_back.append(work)
+                break
             batch.append(work)
             rows += len(work.rows)
-        return batch, _NOTHING
+        return batch
 
     def _write(self, batch: Sequence[_Submission]) -> None:
         documents = [one for each in batch for one in each.documents or ()]
@@ -114,7 +121,7 @@ class Writer:
         try:
             submission.future.set_result(self._insert_or_refuse(submission.rows, 0))
         except Exception as error:  # noqa: BLE001 - the thread lives on, the caller is told
-            failure = StoreError(f"Cannot store telemetry: {error}")
+            failure = StoreError(f"Cannot store telemetry: {_reason(error)}")
             failure.__cause__ = error
             submission.future.set_exception(failure)
 
@@ -145,8 +152,8 @@ class Writer:
             raise
 
 
-def _nothing(_: duckdb.DuckDBPyConnection) -> None:
-    """Nothing waits behind a batch."""
-
-
-_NOTHING: Final = _nothing
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "No space left on device" in text:
+        return "the disk is full. Make room, or keep less: pf-monitor up --keep-gb 2"
+    return text

@@ -6,13 +6,10 @@ everything was taken, because from then on it is the spool's.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
-import tempfile
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -20,23 +17,13 @@ from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
+from pf_monitor.pipeline.delivery.place import spool_folder
 from pf_monitor.pipeline.delivery.sender import Patience, Sender
 from pf_monitor.pipeline.delivery.spool import Spool
 from pf_monitor.pipeline.losses import Reason
 
 _KEPT_HEADERS = ("Authorization", "User-Agent")
 _TAKEN = b'{"itemsReceived":1,"itemsAccepted":1,"errors":[]}'
-
-
-def spool_folder(connection_string: str) -> Path:
-    """Return where telemetry for a resource waits: below the temporary folder, in a folder of this user's.
-
-    Args:
-        connection_string: Of the resource.
-    """
-    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    resource = hashlib.sha256(connection_string.encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"pf-monitor-{user}" / resource
 
 
 class Delivery:

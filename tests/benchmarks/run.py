@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,11 +26,13 @@ BENCHMARKS = {
     "memory": "Memory over 100,000 requests",
     "imports": "Import time",
     "wire": "What a request sends: two steps, one model call",
+    "store": "The local store at size",
+    "phoenix": "The local store beside Arize Phoenix",
 }
 
 _HELP = f"""Measure what the monitor costs, beside bare OpenTelemetry, promptflow and peers.
 
-Benchmarks: {", ".join(BENCHMARKS)}. All of them take about ten minutes, most of them in `memory`.
+Benchmarks: {", ".join(BENCHMARKS)}. All of them take about twenty minutes, most of them in `memory` and `store`.
 
 Each figure is the least of several rounds, in CPU time, and stands beside a baseline of the same run: on another
 machine, or a busy one, figures differ and ratios hardly.
@@ -43,6 +46,8 @@ _EPILOG = """Examples:
 
     python tests/benchmarks/run.py decorated_call --peers-python peers/bin/python
 
+    python tests/benchmarks/run.py store --spans 5000000 --spans 20000000 --stores ./stores
+
     python tests/benchmarks/run.py --json > figures.json"""
 
 
@@ -53,12 +58,19 @@ def main(
         str,
         typer.Option(help="A Python in which peers are installed; most need a newer OpenTelemetry than promptflow."),
     ] = sys.executable,
+    spans: Annotated[
+        list[int] | None,
+        typer.Option(help="How many spans `store` and `phoenix` ask about; 5,000,000 and 100,000 unless given."),
+    ] = None,
+    stores: Annotated[
+        Path | None, typer.Option(help="Where `store` keeps what it makes, for the next time; nowhere unless given.")
+    ] = None,
 ) -> None:
     """Run benchmarks; the exit status is 1 when a target is missed."""
     chosen = names or list(BENCHMARKS)
     if unknown := set(chosen) - set(BENCHMARKS):
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(BENCHMARKS)}")
-    options = {"python": sys.executable, "peers_python": peers_python}
+    options = {"python": sys.executable, "peers_python": peers_python, "spans": spans, "stores": stores}
     found: dict[str, list[Figure]] = {name: [] for name in chosen}
     notes: list[str] = []
     progress = Progress(

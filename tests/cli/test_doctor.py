@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,8 @@ from typer.testing import CliRunner
 
 from pf_monitor.cli import app
 from pf_monitor.insights.server import running
-from pf_monitor.local import INSTRUMENTATION_KEY, connection_string
+from pf_monitor.local import connection_string
+from pf_monitor.pipeline.delivery.place import spool_folder
 
 CODE = """
 import pf_monitor as monitor
@@ -41,7 +41,6 @@ Examine = Callable[..., dict[str, dict[str, str]]]
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("PF_MONITOR_ENABLED", "APPLICATIONINSIGHTS_CONNECTION_STRING", "PF_DISABLE_TRACING"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
 
 
@@ -254,11 +253,11 @@ def test_an_endpoint_that_is_something_else_fails(examine: Examine, website: int
     assert "not as Application Insights does" in checks["endpoint"]["finding"]
 
 
-def test_telemetry_waiting_on_disk_is_counted(examine: Examine, tmp_path: Path, insights: int) -> None:
-    for program, size in (("a", 10), ("b", 30)):
-        folder = tmp_path / f"Microsoft-AzureMonitor-{program}" / f"opentelemetry-python-{INSTRUMENTATION_KEY}"
+def test_telemetry_waiting_on_disk_is_counted(examine: Examine, insights: int) -> None:
+    for process, size in (("a", 10), ("b", 30)):
+        folder = spool_folder(connection_string(insights)) / process
         folder.mkdir(parents=True)
-        folder.joinpath("2026-01-01T000000.000000-1234.blob").write_bytes(bytes(size))
+        folder.joinpath("01767225600000000000-1-0.batch").write_bytes(bytes(size))
     waiting = examine(APPLICATIONINSIGHTS_CONNECTION_STRING=connection_string(insights))["waiting on disk"]
     assert (waiting["status"], waiting["finding"]) == ("warn", "2 batches, 40 bytes")
 

@@ -184,15 +184,21 @@ DIMENSION = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(value=DIMENSION, use=st.sampled_from(USES))
-def test_reading_one_dimension_is_reading_it_from_the_whole(tmp_path_factory: Any, value: Any, use: str) -> None:
-    kql = f"requests | project x = {use.format('customDimensions.k')}"
+KEY = st.sampled_from(["k", "pf_monitor.kind", "gen_ai.usage.input_tokens", "pf_monitor.usage.cost_usd"])
+"""One without a column of its own, and one of each type that has one."""
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(key=KEY, value=DIMENSION, use=st.sampled_from(USES))
+def test_reading_one_dimension_is_reading_it_from_the_whole(
+    tmp_path_factory: Any, key: str, value: Any, use: str
+) -> None:
+    kql = f"requests | project x = {use.format(f'customDimensions[{key!r}]')}"
     by_property, whole = translate(kql), translate(kql, by_property=False)
     assert (by_property.reads_properties, whole.reads_properties) == (True, False)
 
     with Store.open(tmp_path_factory.mktemp("one")) as store:
-        store.append([to_row(request(properties={"k": value, "other": "o"}))])
+        store.append([to_row(request(properties={key: value, "other": "o"}))])
         # Using the column as a whole beside it keeps a query from reading by property.
         beside = kql.replace("requests", "requests | extend all = tostring(customDimensions)")
         assert store.query(kql) == store.query(beside)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wire import Wire
+from captured_wire import Wire
 
 from pf_monitor import notices, runtime
 from pf_monitor.insights.server import running

@@ -10,9 +10,9 @@ import urllib.parse
 import httpx
 import openai
 import pytest
+from captured_wire import expanded
 from opentelemetry import trace
 from planted import SHAPED, all_planted
-from wire import expanded
 
 import pf_monitor
 from pf_monitor import notices

@@ -40,7 +40,7 @@ def test_a_query_starts_from_what_it_needs_alone() -> None:
     def tables(name: str, filters: Filters | None = None) -> list[str]:
         return [line.split()[1] for line in queries.load(name, filters).splitlines() if line.startswith("let ")]
 
-    assert tables("summary") == ["Spans", "Runs", "Calls"]
+    assert tables("summary") == ["Spans", "Runs", "Calls", "OfRuns", "OfCalls"]
     assert tables("errors_by_type") == ["Errors"]
     assert tables("errors_by_type", Filters(node="n", flow="f")) == ["Errors"]
     assert tables("errors_by_type", Filters(model="m")) == ["Spans", "WithModel", "Errors"]

@@ -23,6 +23,7 @@ from pf_monitor import notices
 from pf_monitor.pipeline.delivery.batch import MOST_BYTES as MOST_BYTES_A_BATCH
 from pf_monitor.pipeline.delivery.batch import Batch, Shipment, pack, parse, texts, trace_of, traces_of, unpack
 from pf_monitor.pipeline.delivery.locking import FileLock
+from pf_monitor.pipeline.delivery.place import BATCH_SUFFIX
 from pf_monitor.pipeline.losses import Reason
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ MOST_REMEMBERED = 10_000
 """Dropped traces that are remembered, so that what comes of them late is dropped too."""
 
 _TRIES = 5
-_SUFFIX = ".batch"
 _UNFINISHED_SUFFIX = ".new"
 _LOCK_SUFFIX = ".lock"
 
@@ -201,14 +201,14 @@ class Spool:
             self._bytes_of_others = 0
             for folder in others:
                 if (lock := FileLock.taken(folder.with_suffix(_LOCK_SUFFIX))) is None:
-                    self._bytes_of_others += sum(path.stat().st_size for path in folder.glob("*" + _SUFFIX))
+                    self._bytes_of_others += sum(path.stat().st_size for path in folder.glob("*" + BATCH_SUFFIX))
                     continue
                 self._take_over(folder)
                 lock.release()
             self._make_room()
 
     def _take_over(self, folder: Path) -> None:
-        for path in folder.glob("*" + _SUFFIX):
+        for path in folder.glob("*" + BATCH_SUFFIX):
             with contextlib.suppress(OSError, ValueError):
                 at = int(path.name.partition("-")[0]) / 1e9
                 moved = path.rename(self._home() / path.name)
@@ -278,7 +278,7 @@ class Spool:
 
     def _begin_batch(self, folder: Path | None) -> Batch:
         now = self._clock()
-        name = f"{int(now * 1e9):020d}-{os.getpid()}-{self._number}{_SUFFIX}"
+        name = f"{int(now * 1e9):020d}-{os.getpid()}-{self._number}{BATCH_SUFFIX}"
         batch = Batch(name, now, self._number, folder / name if folder is not None else None)
         self._batches[name] = self._growing = batch
         return batch

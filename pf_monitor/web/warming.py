@@ -1,0 +1,42 @@
+"""Asking each page once when a server has started, so that nobody has to wait for its queries to be translated."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import httpx
+
+from pf_monitor.web.pages import pages
+
+_ANY_OPERATION = "0" * 32
+_TIMEOUT = 60.0
+
+
+@contextmanager
+def warming(port: int) -> Iterator[None]:
+    """Ask the pages of this machine's server on a port, within; the server may start later than this.
+
+    It takes a thread of its own a second or two. A page that fails is left alone: it says so itself when it is asked.
+    """
+    done = threading.Event()
+    thread = threading.Thread(target=_ask, args=(port, done), name="pf-monitor-warming", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(timeout=1)
+
+
+def _ask(port: int, done: threading.Event) -> None:
+    addresses = [
+        page.path.format(operation_id=_ANY_OPERATION) + ("?last=15m" if page.has_range else "") for page in pages(None)
+    ]
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=_TIMEOUT) as client:
+        for address in (*addresses, "/choices.json?last=15m"):
+            if done.is_set():
+                return
+            with suppress(httpx.HTTPError):
+                client.get(address)

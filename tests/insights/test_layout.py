@@ -1,0 +1,90 @@
+"""Stores of other versions, and what a query sees of columns that are not Azure's: nothing."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+from talk import envelope, request
+
+from pf_monitor.insights import Store, StoreError
+from pf_monitor.insights.envelope import to_row
+from pf_monitor.insights.keys import KEYS
+
+OLD = Path(__file__).parent / "stores" / "layout-1.duckdb.gz"
+"""A store that the first layout wrote: plain values, odd ones, and none."""
+
+
+@pytest.fixture
+def old_store(tmp_path: Path) -> Path:
+    with gzip.open(OLD) as packed, (tmp_path / "insights.duckdb").open("wb") as unpacked:
+        shutil.copyfileobj(packed, unpacked)
+    return tmp_path
+
+
+def test_an_older_store_is_brought_up_to_date_once(old_store: Path) -> None:
+    for _ in range(2):
+        with Store.open(old_store) as store:
+            assert store.query(
+                "requests | project name, operation_Id, item_kind = tostring(customDimensions['pf_monitor.kind']),"
+                " flow = tostring(customDimensions['pf_monitor.flow']),"
+                " tokens = tolong(customDimensions['pf_monitor.usage.total_tokens']),"
+                " cost = todouble(customDimensions['pf_monitor.usage.cost_usd']), customDimensions.question"
+                " | order by name asc"
+            ).rows == [
+                ["r0", f"{0:032x}", "flow", "", 42, None, '"Why?"'],
+                ["r1", f"{1:032x}", "flow", "3", 7, None, None],
+                ["r2", f"{2:032x}", "", "", None, 0.001, None],
+                ["r3", f"{3:032x}", "", "", None, None, None],
+            ]
+            assert store.query(f"requests | where operation_Id == '{1:032x}' | project name").rows == [["r1"]]
+            assert store.query(
+                "dependencies | project name, tolong(customDimensions['gen_ai.usage.input_tokens'])"
+            ).rows == [["call", 17]]
+            assert store.query("customMetrics | project value").rows == [[2.0]]
+    with Store.open(old_store) as store:
+        store.append([to_row(request("new"))])
+        assert store.query("requests | count").rows == [[5]]
+
+
+def test_an_older_store_is_not_changed_by_reading(old_store: Path) -> None:
+    with pytest.raises(StoreError, match="run `pf-monitor up` once, which updates it"):
+        Store.open(old_store, read_only=True)
+
+
+def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
+    Store.open(tmp_path).close()
+    with duckdb.connect(tmp_path / "insights.duckdb") as connection:
+        connection.execute("UPDATE items.layout SET version = 99")
+
+    with pytest.raises(StoreError, match=r"newer pf-monitor \(layout 99; this one knows 2\): update pf-monitor"):
+        Store.open(tmp_path)
+
+
+@pytest.mark.parametrize("value", ["text", "17", 7.5, True, "\x00", "1e400"])
+def test_no_result_shows_the_keys_own_columns(store: Store, value: object) -> None:
+    store.append([to_row(request(properties=dict.fromkeys(KEYS, value)))])
+    shown = [column.name for column in store.query("requests").columns]
+
+    assert not [name for name in shown if not name.isidentifier()]
+    for kql in ("requests | take 1", "requests | where isnotempty(customDimensions['pf_monitor.kind'])", "union *"):
+        assert sorted(column.name for column in store.query(kql).columns if column.name in shown) == sorted(shown)
+        assert all(column.name.isidentifier() for column in store.query(kql).columns)
+
+
+def test_one_operation_is_found_among_others(store: Store) -> None:
+    for number in range(50):
+        tags = {"ai.operation.id": f"{number % 7:032x}"}
+        store.append([to_row(request(f"r{number}") | {"tags": tags})])
+        call = envelope("RemoteDependencyData", {"name": f"d{number}", "duration": "00:00:01", "success": True})
+        store.append([to_row(call | {"tags": tags})])
+
+    for number in (3, 5):
+        wanted = [[f"{table}{n}"] for table in "dr" for n in range(number, 50, 7)]
+        kql = f'union requests, dependencies | where operation_Id == "{number:032x}" | project name'
+        assert sorted(store.query(kql).rows) == sorted(wanted)
+        joined = f'requests | where operation_Id == "{number:032x}" | join kind=inner (requests) on name | count'
+        assert store.query(joined).rows == [[len(wanted) // 2]]

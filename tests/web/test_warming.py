@@ -1,0 +1,73 @@
+"""A server that has started asks itself each page once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from pf_monitor.insights.server import running
+from pf_monitor.web.site import routes
+from pf_monitor.web.warming import warming
+
+LAST = "/choices.json?last=15m"
+
+
+class Asked:
+    """A server that writes down what it is asked for."""
+
+    def __init__(self) -> None:
+        self.addresses: list[str] = []
+        self.all_there = threading.Event()
+        asked = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.addresses.append(self.path)
+                self.send_error(500)
+                if self.path == LAST:
+                    asked.all_there.set()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+
+@pytest.fixture
+def asked() -> Iterator[Asked]:
+    asked = Asked()
+    thread = threading.Thread(target=asked.server.serve_forever)
+    thread.start()
+    yield asked
+    asked.server.shutdown()
+    thread.join()
+    asked.server.server_close()
+
+
+def test_every_page_is_asked_and_is_there(asked: Asked, tmp_path: Path) -> None:
+    with warming(asked.server.server_port):
+        assert asked.all_there.wait(60)
+
+    paths = [urlsplit(address).path for address in asked.addresses]
+    assert paths == [
+        *("/", "/tokens", "/quality", "/operations", "/requests", f"/requests/{'0' * 32}", "/alerts", "/logs"),
+        "/choices.json",
+    ]
+    with running(tmp_path, pages=routes) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        answers = {address: client.get(address).status_code for address in asked.addresses}
+    assert {address for address, status in answers.items() if status != 200} == {f"/requests/{'0' * 32}"}
+    assert answers[f"/requests/{'0' * 32}"] == 404
+
+
+def test_it_ends_with_the_server(asked: Asked) -> None:
+    asked.server.server_close()
+    before = threading.active_count()
+    with warming(asked.server.server_port):
+        pass
+    assert threading.active_count() <= before
