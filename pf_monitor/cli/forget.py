@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pf_monitor.cli._local import default_directory, fail, needs_local_extra
+from pf_monitor.cli._local import fail, needs_local_extra
+from pf_monitor.local import default_directory
 
 
 def forget(
