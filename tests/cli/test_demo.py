@@ -150,3 +150,20 @@ def test_a_broken_connection_counts_as_failed() -> None:
 )
 def test_a_real_model_is_used_where_one_is_configured(environment: dict[str, str], configured: bool) -> None:
     assert real_model_is_configured(environment) is configured
+
+
+def test_with_quality_it_ends_with_scores_and_a_verdict_of_the_stand_in() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AZURE_"))}
+    environment |= {"HTTP_PROXY": "http://127.0.0.1:9"}
+    command = [*COMMAND, "--requests", str(REQUESTS), "--json", "--quality"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    quality = json.loads(done.stdout)["quality"]
+    assert quality["verdict"] in {"pass", "inconclusive"}
+    assert [one["metric"] for one in quality["metrics"]] == ["groundedness", "relevance", "coherence", "fluency"]
+    # Two of the requests fail, and have no answer to judge.
+    assert {(one["sampled"], one["judged"], one["unscorable"]) for one in quality["metrics"]} == {
+        (REQUESTS, REQUESTS - 2, 2)
+    }
+    assert all(one["evaluator"].startswith("stand-in (no model)") for one in quality["metrics"])
+    assert quality["judge"] == "stand-in (no model)"

@@ -86,7 +86,7 @@ def _metrics(metrics: Sequence[MetricReport]) -> Table | None:
         return None
     table = _table("Metric", "Pass rate", "95 % interval", "Threshold", "Average", "Judged", "Verdict")
     for one in metrics:
-        interval = f"{_percent(one.pass_rate_low)} to {_percent(one.pass_rate_high)}" if one.judged else "-"
+        interval = f"{_percent(one.pass_rate_low)[:-1]} - {_percent(one.pass_rate_high)}" if one.judged else "-"
         more = f", {one.more_rows:,} more rows settle it" if one.more_rows else ""
         table.add_row(
             one.metric,
