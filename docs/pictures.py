@@ -22,12 +22,12 @@ from rich.terminal_theme import MONOKAI
 from pf_monitor.alerts import config
 from pf_monitor.alerts.status import Watched
 from pf_monitor.alerts.watch import Watch
-from pf_monitor.cli._source import ServerSource
 from pf_monitor.cli.report import render
 from pf_monitor.demo.stage import set_up
 from pf_monitor.demo.traffic import ask, questions
 from pf_monitor.insights import Store
 from pf_monitor.insights.server import running
+from pf_monitor.local_server import ServerSource
 from pf_monitor.views.scope import Scope
 from pf_monitor.web.pages.logs import EXAMPLES
 from pf_monitor.web.report import html_report

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 PORT = 4319
 """The default port; one above OTLP over HTTP (4318), so that both run side by side."""
 
@@ -18,3 +21,9 @@ def connection_string(port: int = PORT, host: str = "127.0.0.1") -> str:
     """
     url = f"http://{host}:{port}/"
     return f"InstrumentationKey={INSTRUMENTATION_KEY};IngestionEndpoint={url};LiveEndpoint={url}"
+
+
+def default_directory() -> Path:
+    """Return the folder of local telemetry and of what monitors leave, unless one is named."""
+    configured = os.environ.get("PF_MONITOR_DATA")
+    return Path(configured).expanduser() if configured else Path.home() / ".pf_monitor" / "insights"

@@ -43,6 +43,8 @@ SAMPLING_RATIO = "PF_MONITOR_SAMPLING_RATIO"
 SAMPLING_KEEP_ERRORS = "PF_MONITOR_SAMPLING_KEEP_ERRORS"
 SAMPLING_KEEP_SLOWER_THAN_MS = "PF_MONITOR_SAMPLING_KEEP_SLOWER_THAN_MS"
 SAMPLING_HONOUR_CALLER = "PF_MONITOR_SAMPLING_HONOUR_CALLER"
+COLLECT = "PF_MONITOR_COLLECT"
+COLLECT_RATIO = "PF_MONITOR_COLLECT_RATIO"
 CONNECTION_STRING = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 GENAI_CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 SERVICE_NAME = "OTEL_SERVICE_NAME"
@@ -95,6 +97,11 @@ class Settings:
         sampling_keep_errors: Whether a request with a failed step is sent whatever the ratio.
         sampling_keep_slower_than_ms: A request slower than this is sent whatever the ratio; None means no such rule.
         sampling_honour_caller: Whether a caller's `traceparent` that says "not sampled" drops the spans.
+        collect_to: The folder, or the URL in Azure Blob Storage, that inference data is collected in; None means that
+            none is.
+        collect_ratio: The share of requests that are collected, 0 to 1; whatever the share of those whose spans are
+            sent.
+        azure_ml_deployment: The resource id of the Azure ML deployment that this process runs in.
     """
 
     enabled: bool | None = None
@@ -113,6 +120,9 @@ class Settings:
     sampling_keep_errors: bool = True
     sampling_keep_slower_than_ms: float | None = None
     sampling_honour_caller: bool = False
+    collect_to: str | None = None
+    collect_ratio: float = 1.0
+    azure_ml_deployment: str | None = None
 
     def with_environment(self, environment: Mapping[str, str]) -> Settings:
         """Return these settings overridden by what the environment variables say."""
@@ -137,9 +147,12 @@ class Settings:
             changes["service_name"] = name
         if version := resource.get("service.version"):
             changes["service_version"] = version
-        azure_ml = environment.get(_AZURE_ML_DEPLOYMENT, "").rpartition("/")[2]
-        if deployment := environment.get(DEPLOYMENT) or azure_ml:
+        azure_ml = environment.get(_AZURE_ML_DEPLOYMENT, "")
+        if azure_ml:
+            changes["azure_ml_deployment"] = azure_ml
+        if deployment := environment.get(DEPLOYMENT) or azure_ml.rpartition("/")[2]:
             changes["deployment"] = deployment
+        changes.update(_collecting(environment))
         changes.update(_sampling(environment))
         return replace(self, **changes)  # type: ignore[arg-type]  # the keys are this class's own
 
@@ -225,6 +238,15 @@ def _privacy(environment: Mapping[str, str]) -> dict[str, object]:
         "hash_key": environment.get(HASH_KEY) or None,
     }
     return {name: value for name, value in said.items() if value is not None}
+
+
+def _collecting(environment: Mapping[str, str]) -> dict[str, object]:
+    changes: dict[str, object] = {}
+    if collect_to := environment.get(COLLECT, "").strip():
+        changes["collect_to"] = collect_to
+    if (ratio := read_ratio(environment.get(COLLECT_RATIO), COLLECT_RATIO)) is not None:
+        changes["collect_ratio"] = ratio
+    return changes
 
 
 def _sampling(environment: Mapping[str, str]) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 # They import what they need when they are run: `pf-monitor --help` is there at once.
-from pf_monitor.cli import alerts, azure, demo, doctor, enable, query, report, standin, up
+from pf_monitor.cli import alerts, azure, demo, doctor, enable, forget, monitor, query, report, standin, up
 
 app = typer.Typer(
     name="pf-monitor",
@@ -22,12 +22,14 @@ for _command in (
     doctor.doctor,
     up.up,
     query.query,
+    forget.forget,
     report.report,
     standin.stand_in,
 ):
     app.command()(_command)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(azure.app, name="azure")
+app.add_typer(monitor.app, name="monitor")
 
 
 def main() -> None:

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager
 from typing import NoReturn
 
 import typer
 
 
-def default_directory() -> Path:
-    """Return where local telemetry is kept unless a command says otherwise."""
-    configured = os.environ.get("PF_MONITOR_DATA")
-    return Path(configured).expanduser() if configured else Path.home() / ".pf_monitor" / "insights"
-
-
 @contextmanager
-def needs_local_extra() -> Iterator[None]:
-    """Say what to install when a package that the local Application Insights needs is missing."""
+def needs_extra(extra: str) -> Iterator[None]:
+    """Say what to install when a package that an extra of ours brings is missing."""
     try:
         yield
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("pf_monitor"):
             raise
-        fail(f"'{error.name}' is not installed: pip install 'pf-monitor[local]'")
+        fail(f"'{error.name}' is not installed: pip install 'pf-monitor[{extra}]'")
+
+
+def needs_local_extra() -> AbstractContextManager[None]:
+    """Say what to install when a package that the local Application Insights needs is missing."""
+    return needs_extra("local")
 
 
 def fail(message: str) -> NoReturn:

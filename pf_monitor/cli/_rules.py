@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pf_monitor.cli._local import default_directory, fail
+from pf_monitor.cli._local import fail
+from pf_monitor.local import default_directory
 
 if TYPE_CHECKING:
     from pf_monitor.alerts.config import Config

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 from pf_monitor.cli._azure import azure_source
-from pf_monitor.cli._local import default_directory, fail, needs_local_extra
-from pf_monitor.local import PORT
+from pf_monitor.cli._local import fail, needs_local_extra
+from pf_monitor.local import PORT, default_directory
+from pf_monitor.local_server import ServerSource
 
 if TYPE_CHECKING:
-    import httpx
-
     from pf_monitor.azure.source import Target
     from pf_monitor.insights import Store
     from pf_monitor.table import Table
@@ -28,47 +27,6 @@ class Source(Protocol):
         Raises:
             QueryError: If the query is wrong.
         """
-
-
-class ServerSource:
-    """The query API of a running local Application Insights."""
-
-    def __init__(self, client: httpx.Client) -> None:
-        self._client = client
-
-    @classmethod
-    @contextmanager
-    def connect(cls, url: str) -> Iterator[Self]:
-        """Give the source at a URL, such as `http://127.0.0.1:4319`, within."""
-        import httpx
-
-        with httpx.Client(base_url=url, timeout=90, trust_env=False) as client:
-            yield cls(client)
-
-    def is_up(self) -> bool:
-        """Whether a local Application Insights answers."""
-        import httpx
-
-        try:
-            return bool(self._client.get("/health", timeout=5).json()["status"] == "ok")
-        except (httpx.HTTPError, ValueError, KeyError, TypeError):
-            return False
-
-    def query(self, kql: str, since: timedelta | None = None) -> Table:
-        """See `Source`."""
-        from pf_monitor.table import Column, QueryError, Table
-
-        body: dict[str, object] = {"query": kql}
-        if since is not None:
-            body["timespan"] = f"PT{since.total_seconds():.0f}S"
-        response = self._client.post("/v1/apps/local/query", json=body, headers={"Prefer": "include-render=true"})
-        answer = response.json()
-        if "error" in answer:
-            inner = answer["error"].get("innererror", answer["error"])
-            raise QueryError(inner["message"], inner.get("line"), inner.get("pos"))
-        table = answer["tables"][0]
-        columns = tuple(Column(column["name"], column["type"]) for column in table["columns"])
-        return Table(columns, table["rows"], answer.get("render", {}).get("visualization"))
 
 
 class StoreSource:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pf_monitor.cli._local import default_directory, fail
+from pf_monitor.cli._local import fail
 from pf_monitor.cli._rules import counted, read_rules, rules_file
 from pf_monitor.cli._source import open_source
-from pf_monitor.local import PORT
+from pf_monitor.local import PORT, default_directory
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -8,28 +8,32 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pf_monitor import queries
-from pf_monitor.cli._local import default_directory, fail, needs_local_extra
-from pf_monitor.cli._source import ServerSource, Source
+from pf_monitor.cli._local import fail, needs_local_extra
+from pf_monitor.cli._source import Source
 from pf_monitor.cli.report import Report, collect, render
-from pf_monitor.local import PORT, connection_string
+from pf_monitor.local import PORT, connection_string, default_directory
+from pf_monitor.local_server import ServerSource
 from pf_monitor.views.scope import Scope
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from pf_monitor.demo.checks import Check
     from pf_monitor.demo.stage import Stage
     from pf_monitor.demo.traffic import Answer
+    from pf_monitor.quality.report import RunReport
 
 _STORED_S = 30.0
 """How long all telemetry may take from the last answer to the store. It usually takes one or two seconds."""
@@ -52,6 +56,9 @@ def demo(
     requests: Annotated[int, typer.Option(min=1, help="How many questions are asked.")] = 40,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object: report, bill, checks.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the telemetry, and stay up until Ctrl-C.")] = False,
+    quality: Annotated[
+        bool, typer.Option("--quality", help="Judge the answers too, and end with scores and a verdict.")
+    ] = False,
 ) -> None:
     """Serve a sample flow, ask it questions, and report what was monitored.
 
@@ -62,6 +69,8 @@ def demo(
     `pf-monitor demo --requests 100`
 
     `pf-monitor demo --keep`
+
+    `pf-monitor demo --quality`
     """
     with needs_local_extra():
         from pf_monitor.demo.flow_server import FlowServerError
@@ -72,7 +81,7 @@ def demo(
     talk = Console(stderr=True, highlight=False)
     try:
         with _ended_by_sigterm(), set_up(default_directory() if keep else None) as stage:
-            result = _run(stage, requests, talk, keep=keep)
+            result = _run(stage, requests, talk, keep=keep, quality=quality)
             if as_json:
                 typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
             else:
@@ -100,6 +109,7 @@ class _Result:
     billed: dict[str, Any] | None
     report: Report
     checks: list[Check]
+    quality: RunReport | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -108,10 +118,11 @@ class _Result:
             "billed": self.billed,
             "report": self.report,
             "checks": [check.as_json() for check in self.checks],
+            **({} if self.quality is None else {"quality": self.quality.to_json()}),
         }
 
 
-def _run(stage: Stage, count: int, talk: Console, *, keep: bool) -> _Result:
+def _run(stage: Stage, count: int, talk: Console, *, keep: bool, quality: bool) -> _Result:
     """Ask, wait for the telemetry, and compare it with what the callers saw and the stand-in billed."""
     from pf_monitor.demo.traffic import ask, questions
 
@@ -134,7 +145,28 @@ def _run(stage: Stage, count: int, talk: Console, *, keep: bool) -> _Result:
         )
         if not keep:
             stage.flow.stop()  # it sends its metrics now rather than at the end of the minute
-        return _compare(stage, source, answers, began)
+        result = _compare(stage, source, answers, began)
+        return replace(result, quality=_judge(stage, source, began, progress, keep=keep)) if quality else result
+
+
+def _judge(stage: Stage, source: Source, began: datetime, progress: Progress, *, keep: bool) -> RunReport:
+    """Judge what was answered; the command ends with a message if that cannot be done."""
+    from pf_monitor.demo.quality import judge
+    from pf_monitor.quality.judging.ledger import LedgerError
+    from pf_monitor.quality.judging.prompts import PromptError
+
+    tasks: dict[str, TaskID] = {}
+
+    def on_progress(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = progress.add_task(what, total=total)
+        progress.update(tasks[what], completed=done, total=total)
+
+    with nullcontext(str(default_directory())) if keep else TemporaryDirectory(prefix="pf-monitor-demo-") as folder:
+        try:
+            return judge(source, stage.insights_port, began, Path(folder), on_progress)
+        except (PromptError, LedgerError) as error:
+            fail(str(error))
 
 
 def _compare(stage: Stage, source: Source, answers: list[Answer], began: datetime) -> _Result:
@@ -188,6 +220,11 @@ def _show(result: _Result, console: Console) -> None:
     console.print()
     if result.billed is not None:
         console.print("The model was a stand-in: it answers from the prompt's own text and costs nothing.")
+    if result.quality is not None:
+        from pf_monitor.cli.monitor.run import show
+
+        show(result.quality, console)
+        console.print("\nThe judge was the stand-in: it compares words, and no model has read the answers.")
 
 
 def _sentence(check: Check) -> str:

@@ -65,6 +65,12 @@ def report(
     dim: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only requests with this custom dimension.")
     ] = None,
+    telemetry: Annotated[
+        bool, typer.Option("--telemetry", help="How much telemetry there is, what it costs, what would save.")
+    ] = False,
+    price: Annotated[
+        float | None, typer.Option(min=0, help="With --telemetry: US dollars for a GB of data in your region.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write all views, charts included, to this file: one page to mail or attach.")
@@ -84,9 +90,15 @@ def report(
     `pf-monitor report trace 0af7651916cd43dd8448eb211c80319c`
 
     `pf-monitor report --since 7d --html week.html`
+
+    `pf-monitor report --telemetry --since 7d --price 2.30`
     """
     if (view is View.TRACE) != (operation is not None):
         fail("pf-monitor report trace OPERATION_ID: give the operation_Id with trace, and with nothing else")
+    if telemetry and (view is not View.OVERVIEW or html or dim or any((flow, deployment, model, node, outcome))):
+        fail("--telemetry is about all that is sent: give neither a view nor --html nor a filter with it")
+    if price is not None and not telemetry:
+        fail("--price goes with --telemetry: pf-monitor report --telemetry --price 2.30")
     if html is not None and (view is not View.OVERVIEW or as_json):
         fail("--html writes all views: give neither a view nor --json with it")
     named = {"from": start, "to": end, "flow": flow, "deployment": deployment, "model": model, "node": node}
@@ -96,7 +108,10 @@ def report(
             if html is not None:
                 _write(html, source, scope)
                 return
-            data = trace_of(source, operation) if operation is not None else _data(view, source, scope)
+            if telemetry:
+                data = telemetry_of(source, scope, price)
+            else:
+                data = trace_of(source, operation) if operation is not None else _data(view, source, scope)
         except QueryError as error:
             fail(error.message)
     if as_json:
@@ -104,7 +119,10 @@ def report(
         return
     from rich.console import Console
 
-    _print(view, data, Console(highlight=False))
+    if telemetry:
+        _print_telemetry(data, Console(highlight=False))
+    else:
+        _print(view, data, Console(highlight=False))
 
 
 def collect(source: Source, scope: Scope) -> Report:
@@ -152,6 +170,19 @@ def trace_of(source: Source, operation: str) -> Any:
     if found is None:
         fail(f"There is no request with operation_Id {operation!r}. `pf-monitor report requests` lists what there is.")
     return found
+
+
+def telemetry_of(source: Source, scope: Scope, price: float | None) -> Any:
+    """Return how much telemetry there is, at a price for a GB."""
+    from pf_monitor.views.telemetry import telemetry
+
+    return telemetry(source, scope, price)
+
+
+def _print_telemetry(data: Any, console: Console) -> None:
+    from pf_monitor.cli.terminal.telemetry import print_telemetry
+
+    print_telemetry(data, console)
 
 
 def _scope(since: str, named: dict[str, str | None], dimensions: Sequence[str]) -> Scope:

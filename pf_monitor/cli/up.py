@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pf_monitor.cli._local import default_directory, fail, needs_local_extra
+from pf_monitor.cli._local import fail, needs_local_extra
 from pf_monitor.cli._rules import counted, read_rules, rules_file
-from pf_monitor.local import PORT, connection_string
+from pf_monitor.local import PORT, connection_string, default_directory
 
 if TYPE_CHECKING:
     from pf_monitor.alerts.config import Config

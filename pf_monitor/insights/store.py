@@ -71,6 +71,8 @@ class Store:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 directory.chmod(0o700)
             _attach(connection, path, read_only=read_only)
+            if not read_only:
+                path.chmod(0o600)
             prepare(connection, read_only=read_only)
         except (LayoutError, duckdb.Error, OSError) as error:
             connection.close()
@@ -175,7 +177,7 @@ class Store:
         self.close()
 
 
-_ROW_GROUP: Final = 30_720
+ROW_GROUP: Final = 30_720
 """Rows that are compressed together: DuckDB's default is four times as many, and has the last ones compressed anew at
 each checkpoint until there are as many. That costs ingestion more than the disk it saves (15 %) is worth."""
 
@@ -189,7 +191,7 @@ _CONFIG: Final[dict[str, str | int | float | list[str]]] = {
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path, *, read_only: bool) -> None:
     quoted = str(path).replace("'", "''")
-    options = "READ_ONLY" if read_only else f"ROW_GROUP_SIZE {_ROW_GROUP}"
+    options = "READ_ONLY" if read_only else f"ROW_GROUP_SIZE {ROW_GROUP}"
     connection.execute(f"ATTACH '{quoted}' AS {CATALOG} ({options})")
     spill = f"{path}.tmp".replace("'", "''")
     connection.execute(f"SET temp_directory = '{spill}'")

@@ -90,10 +90,12 @@ EVALUATION_SCORE: Final = "gen_ai.evaluation.score.value"
 EVALUATION_LABEL: Final = "gen_ai.evaluation.score.label"
 EVALUATION_EXPLANATION: Final = "gen_ai.evaluation.explanation"
 EVALUATOR: Final = "pf_monitor.evaluator"
+MONITOR: Final = "pf_monitor.monitor"
 
 # Metrics: prompt flow's own names, and those of the GenAI conventions.
 METRIC_NAMESPACE: Final = "promptflow standard metrics"
 GENAI_METRIC_NAMESPACE: Final = "pf_monitor"
+QUALITY_METRIC_NAMESPACE: Final = "generation quality"
 TOKEN_CONSUMPTION: Final = "token_consumption"  # noqa: S105 - a metric, not a password
 FLOW_LATENCY: Final = "flow_latency"
 FLOW_REQUEST: Final = "flow_request"

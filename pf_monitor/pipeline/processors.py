@@ -166,6 +166,14 @@ def _within(text: str, budget: int) -> str:
     return text[:low]
 
 
+def described(deployment: str | None, privacy: Privacy) -> tuple[Callable[[Item], Item | None], ...]:
+    """Return what every item goes through, wherever it is sent.
+
+    Numbers come before ids, ids before content, and nothing is added behind `protect`.
+    """
+    return describe, count, deployed_as(deployment), correlate, own_facts, privacy.protect
+
+
 def processors(deployment: str | None, privacy: Privacy) -> tuple[Callable[[Item], Item | None], ...]:
-    """Return the pipeline. Numbers come before ids, ids before content, and nothing is added behind `protect`."""
-    return describe, count, deployed_as(deployment), correlate, own_facts, privacy.protect, fit
+    """Return the pipeline to Application Insights."""
+    return *described(deployment, privacy), fit

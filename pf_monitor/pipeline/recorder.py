@@ -17,7 +17,7 @@ from pf_monitor.pipeline.item import CustomEvent
 from pf_monitor.pipeline.losses import Reason
 from pf_monitor.pipeline.metrics import Metrics
 from pf_monitor.pipeline.privacy import Privacy
-from pf_monitor.pipeline.processors import processors
+from pf_monitor.pipeline.processors import described, processors
 from pf_monitor.pipeline.sampling import SAMPLE_RATE, WHOLE, RequestEnd, Sampler
 from pf_monitor.pipeline.shedding import Shedder
 from pf_monitor.pipeline.spans import to_item, to_span
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
     from opentelemetry.util.types import AttributeValue
 
+    from pf_monitor.pipeline.collecting import Collecting
     from pf_monitor.pipeline.sampling import Kept
     from pf_monitor.pipeline.sinks import Sink
     from pf_monitor.settings import Settings
@@ -64,6 +65,7 @@ class PipelineRecorder:
         self._starting = threading.RLock()
         """Held while the instruments are made: the first steps of a server may end at the same time."""
         self._sampler = Sampler.wanted(settings)
+        self._collecting = self._wanted_collecting(settings, self._privacy)
         self._shedder = Shedder()
         self._worker: Worker[Step | RequestEnd | CustomEvent] = Worker(self._deliver, delay_s, self._thin)
         self._random = random.Random()  # noqa: S311 - ids, not secrets; own, so that a user's seed repeats none
@@ -135,6 +137,8 @@ class PipelineRecorder:
         """
         deadline = time.monotonic() + timeout
         taken = self._worker.flush(timeout)
+        if self._collecting is not None:
+            taken = self._collecting.flush(max(0.0, deadline - time.monotonic())) and taken
         if self._meter_provider is not None:
             left_ms = max(0.0, deadline - time.monotonic()) * 1e3
             taken = _flushed(self._meter_provider, left_ms) and taken
@@ -150,6 +154,8 @@ class PipelineRecorder:
         if self._sampler is not None:
             self._worker.put(RequestEnd(None), urgent=True)
         self._worker.stop(timeout)
+        if self._collecting is not None:
+            self._collecting.stop(max(0.0, deadline - time.monotonic()))
         if self._meter_provider is not None:
             self._meter_provider.shutdown(max(0.0, deadline - time.monotonic()) * 1e3)
         self._sink.shutdown(max(0.0, deadline - time.monotonic()))
@@ -163,11 +169,20 @@ class PipelineRecorder:
         passed = [step for step in steps if isinstance(step, RequestEnd) or self._shedder.passes(step)]
         if len(passed) < len(steps):
             self._sink.losses.add(Reason.OVERLOAD, len(steps) - len(passed))
+        if self._collecting is not None:
+            self._collecting.take(step for step in passed if not isinstance(step, RequestEnd))
         spans = [span for step, rate in self._sampled(passed) if (span := self._span(step, rate)) is not None]
         if spans:
             self._sink.send_spans(spans)
         if events:
             self._sink.send_events(events)
+
+    def _wanted_collecting(self, settings: Settings, privacy: Privacy) -> Collecting | None:
+        if not settings.collect_to:
+            return None
+        from pf_monitor.pipeline.collecting import Collecting
+
+        return Collecting.wanted(settings, described(settings.deployment, privacy))
 
     def _thin(self, things: list[Step | RequestEnd | CustomEvent]) -> list[Step | RequestEnd | CustomEvent]:
         """Shed traces, so that half of what may wait is left; what is shed has its metrics recorded."""

@@ -60,6 +60,12 @@ _SILENCED = {
 }
 
 
+def silence() -> None:
+    """Keep the exporter from telling its makers how it is used; before it is imported."""
+    for name, value in _SILENCED.items():
+        os.environ.setdefault(name, value)
+
+
 class ApplicationInsights:
     """Application Insights, in Azure or local.
 
@@ -72,8 +78,7 @@ class ApplicationInsights:
     """
 
     def __init__(self, connection_string: str, **delivery: Any) -> None:
-        for name, value in _SILENCED.items():
-            os.environ.setdefault(name, value)
+        silence()
         from azure.monitor.opentelemetry.exporter import AzureMonitorTraceExporter
 
         from pf_monitor.pipeline.transport import Delivery

@@ -67,7 +67,9 @@ def parameters(name: str) -> list[str]:
     return [one for one in dict.fromkeys(_PARAMETER.findall(text)) if one not in defined]
 
 
-_PARAMETER: Final = re.compile(r"\b(?:since|until|operation|step|upto|size|sorted_by|descending|words)\b")
+_PARAMETER: Final = re.compile(
+    r"\b(?:since|until|operations|operation|monitor_name|step|upto|size|sorted_by|descending|words)\b"
+)
 
 
 def _prelude(text: str, filters: Filters) -> str:

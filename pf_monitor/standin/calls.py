@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from pf_monitor.standin import counting
 from pf_monitor.standin.answering import Turn, answer
+from pf_monitor.standin.judging import verdict
 
 NAME = "stand-in"
 
@@ -144,7 +145,8 @@ def objects(body: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 def generate(turns: Sequence[Turn], limit: int | None, choices: int = 1) -> list[tuple[str, bool]]:
     """Return the answer for each choice, and whether it was cut at `limit` tokens."""
-    return [counting.cut(answer(turns, alternative), limit) for alternative in range(choices)]
+    judged = verdict(turns)
+    return [counting.cut(judged or answer(turns, alternative), limit) for alternative in range(choices)]
 
 
 def pieces(text: str) -> list[str]:

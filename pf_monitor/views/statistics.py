@@ -9,21 +9,22 @@ _Z: Final = 1.959963984540054
 """The quantile of the normal distribution for 95 %."""
 
 
-def wilson(passed: int, judged: int) -> tuple[float, float] | None:
-    """Return the 95 % interval of a rate, or None where nothing was judged.
+def wilson(passed: float, judged: float, z: float = _Z) -> tuple[float, float] | None:
+    """Return the interval of a rate, 95 % unless told otherwise, or None where nothing was judged.
 
     Source: E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 22 (1927).
 
     Args:
-        passed: How many passed.
-        judged: Of how many.
+        passed: How many passed; with weighted rows, of the effective number.
+        judged: Of how many; with weighted rows, the effective number.
+        z: The quantile of the normal distribution for the confidence that is wanted.
     """
     if judged <= 0:
         return None
     rate = passed / judged
-    scale = 1 + _Z**2 / judged
-    middle = (rate + _Z**2 / (2 * judged)) / scale
-    half = _Z / scale * math.sqrt(rate * (1 - rate) / judged + _Z**2 / (4 * judged**2))
+    scale = 1 + z**2 / judged
+    middle = (rate + z**2 / (2 * judged)) / scale
+    half = z / scale * math.sqrt(rate * (1 - rate) / judged + z**2 / (4 * judged**2))
     return max(0.0, middle - half), min(1.0, middle + half)
 
 

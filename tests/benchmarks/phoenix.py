@@ -99,7 +99,7 @@ def _ours(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
 
     place = folder / "insights"
     scope = {"since": datetime.fromisoformat(facts["since"]), "until": datetime.fromisoformat(facts["until"])}
-    with server(place) as port:
+    with server(place) as (port, _):
 
         def ask(name: str, **parameters: Any) -> Any:
             body = json.dumps({"query": queries.load(name, **parameters)})

@@ -25,6 +25,7 @@ BENCHMARKS = {
     "served_request": "A request through promptflow's server: four nodes, two model calls",
     "memory": "Memory over 100,000 requests",
     "imports": "Import time",
+    "judging": "Judging: beside the model's own time, and under fire",
     "wire": "What a request sends: two steps, one model call",
     "store": "The local store at size",
     "phoenix": "The local store beside Arize Phoenix",

@@ -2,6 +2,7 @@
 
 - `ingestion`: takes what the exporter sends and counts it.
 - `insights`: the local Application Insights.
+- `judge` and `misbehaving_judge`: see `judges`.
 - `model`: the stand-in.
 - `stream`: one streamed chat completion of 500 chunks, again and again.
 """
@@ -20,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
+from judges import Judge, Misbehaving
 from measuring import clean_environment
 
 CHUNKS = 500
@@ -139,6 +141,8 @@ def _say(port: int) -> None:
 _ROLES: dict[str, Callable[[], None]] = {
     "ingestion": lambda: _serve(_Ingestion),
     "insights": _insights,
+    "judge": lambda: _serve(Judge),
+    "misbehaving_judge": lambda: _serve(Misbehaving),
     "model": _model,
     "stream": lambda: _serve(_Stream),
 }

@@ -14,7 +14,6 @@ import httpx
 import pytest
 
 from pf_monitor import queries
-from pf_monitor.cli._source import ServerSource
 from pf_monitor.demo.checks import check_contract
 from pf_monitor.demo.flow_server import FlowServerError, serve_flow
 from pf_monitor.demo.sample_flows import sample_flow
@@ -22,6 +21,7 @@ from pf_monitor.demo.stage import real_model_is_configured
 from pf_monitor.demo.traffic import Answer, questions
 from pf_monitor.insights.server import running
 from pf_monitor.local import INSTRUMENTATION_KEY
+from pf_monitor.local_server import ServerSource
 
 pytestmark = pytest.mark.serving
 

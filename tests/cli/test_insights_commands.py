@@ -12,11 +12,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+
+from pf_monitor.insights import Store
+from pf_monitor.insights.envelope import to_row
 
 PROGRAM = [sys.executable, "-c", "from pf_monitor.cli import main; main()"]
 
@@ -52,8 +55,8 @@ class Commands:
         )
 
     @contextmanager
-    def up(self) -> Iterator[subprocess.Popen[str]]:
-        command = [*PROGRAM, "up", "--port", "0"]
+    def up(self, *options: str) -> Iterator[subprocess.Popen[str]]:
+        command = [*PROGRAM, "up", "--port", "0", *options]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self.environment, umask=0) as process:
             try:
                 yield process
@@ -108,6 +111,24 @@ def test_what_up_writes_is_its_owners_alone(commands: Commands, url: str) -> Non
     modes = {path.name: path.stat().st_mode & 0o777 for path in data.iterdir()}
     assert modes == {"insights.duckdb": 0o600, "insights.duckdb.wal": 0o600}
     assert data.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"), [((), [0, 20]), (("--keep-days", "10"), [0]), (("--keep-days", "60"), [0, 20, 40])]
+)
+def test_up_deletes_what_is_too_old(commands: Commands, options: tuple[str, ...], kept: list[int]) -> None:
+    with Store.open(Path(commands.environment["PF_MONITOR_DATA"])) as store:
+        for age in (0, 20, 40):
+            time = datetime.now(UTC) - timedelta(days=age)
+            store.append([to_row({**item(str(age), "flow", str(age)), "time": time.isoformat()})])
+
+    with commands.up(*options) as process:
+        url = address(process)
+        send(url)  # is stored after the first deletion
+        rows = commands.run("query", "requests | where name != 'rag' | project name", "--json", "--url", url)
+        process.terminate()
+
+    assert sorted(int(row["name"]) for row in json.loads(rows.stdout)) == kept
 
 
 def test_up_on_a_port_in_use_says_what_to_do(commands: Commands) -> None:

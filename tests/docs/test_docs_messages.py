@@ -67,7 +67,7 @@ def constants(folder):
 
 
 def test_what_the_commands_are_said_to_say_they_say():
-    theirs = [*constants("cli"), *constants("insights")]
+    theirs = [*constants("cli"), *constants("insights"), *constants("quality")]
     quoted = [code(row[0])[0] for row in rows(sections(PAGE, 2)["What the commands say"])]
     assert quoted
     for message in [*quoted, "is not supported by the local Application Insights"]:

@@ -38,7 +38,7 @@ _NOT_DIMENSIONS = {
 }
 """Attributes that the exporter turns into columns."""
 
-_NAMESPACES = {names.METRIC_NAMESPACE, names.GENAI_METRIC_NAMESPACE}
+_NAMESPACES = {names.METRIC_NAMESPACE, names.GENAI_METRIC_NAMESPACE, names.QUALITY_METRIC_NAMESPACE}
 
 
 @pytest.fixture(scope="module")

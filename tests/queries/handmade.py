@@ -166,6 +166,8 @@ def score(operation: str, minute: float, metric: str, value: float | None, label
         "gen_ai.evaluation.explanation": why,
         "pf_monitor.evaluator": "user" if metric == "user_feedback" else "judge 1",
     }
+    if operation == "a1":
+        properties["pf_monitor.monitor"] = "answers"
     named = {key: str(text) for key, text in properties.items() if text not in (None, "")}
     base = {"name": "gen_ai.evaluation.result", "properties": named}
     return item("EventData", base, minute + 1, operation, f"{operation}-rag")

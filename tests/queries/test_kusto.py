@@ -14,6 +14,8 @@ PARAMETERS: dict[str, Parameter] = {
     "since": handmade.HOUR["since"],
     "until": handmade.HOUR["until"],
     "operation": 'an "id" \\ of\nmany kinds',
+    "operations": Expression('dynamic(["a1", "b1"])'),
+    "monitor_name": "answers",
     "step": handmade.HOUR["until"] - handmade.HOUR["since"],
     "words": "🏕 'words' // \"",
     "sorted_by": "time",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from pf_monitor.insights import kql as translation
 from pf_monitor.insights.kql import translate
 from pf_monitor.insights.result import read_result
 from pf_monitor.insights.schema import TABLES
-from pf_monitor.queries import Filters
+from pf_monitor.queries import Expression, Filters
 
 HALF = {**HOUR, "step": timedelta(minutes=30)}
 
@@ -341,6 +342,50 @@ def test_request(store: Store) -> None:
     ]
 
 
+# What a monitor reads.
+
+
+def test_quality_runs_come_in_pages_without_their_words(store: Store) -> None:
+    columns, first, second = ask(store, "quality_runs", **HOUR, upto=2)
+    assert columns == names(
+        "timestamp operation_Id id flow role deployment outcome latency_ms prompt_tokens completion_tokens total_tokens"
+        " question_length answer_length"
+    )
+    said = (len(HEAVY["question"]), len(HEAVY["answer"]))
+    assert first == (at(0), "a1", "a1-rag", "rag", "", "blue", "ok", 1000.0, 100, 10, 110, *said)
+    assert second == (at(5), "a2", "a2-rag", "rag", "", "blue", "ok", 2000.0, 200, 20, 220, *said)
+    _, *rest = ask(store, "quality_runs", **{**HOUR, "since": handmade.START + timedelta(minutes=10)}, upto=100)
+    assert [row[1] for row in rest] == ["a3", "a4", "a5", "a6", "a7", "a8", "b1", "b2", "b3", "n1"]
+    (a6,) = (row for row in rest if row[1] == "a6")
+    assert a6[-2:] == (len(LONG["question"]) + len(LONG["question__2"]), len(LONG["answer"]))
+
+
+def test_quality_calls_have_node_model_and_tokens(store: Store) -> None:
+    columns, *rows = ask(store, "quality_calls", **{**HOUR, "since": handmade.START + timedelta(minutes=35)}, upto=3)
+    assert columns == names("timestamp operation_Id id node model prompt_tokens completion_tokens")
+    assert rows == [
+        (at(35), "a8", "a8-embedding ada", "retrieve", "ada-002", 1000, 0),
+        (at(35), "a8", "a8-llm gpt-4o", "answer", "gpt-4o-2024", 60, 6),
+        (at(40), "b1", "b1-llm gpt-4o-mini", "", "gpt-4o-mini-2024", 10, 1),
+    ]
+
+
+def test_quality_rows_have_all_that_a_run_carries(store: Store) -> None:
+    operations = Expression('dynamic(["a1", "b1", "late"])')
+    columns, *rows = ask(store, "quality_rows", **HOUR, operations=operations)
+    assert columns == ("operation_Id", "id", "customDimensions")
+    found = {row[:2]: json.loads(row[2]) for row in rows}
+    assert found.keys() == {("a1", "a1-rag"), ("b1", "b1-chat")}
+    assert found["a1", "a1-rag"].items() >= HEAVY.items()
+
+
+def test_quality_written_are_the_scores_of_one_monitor(store: Store) -> None:
+    operations = Expression('dynamic(["a1", "a2"])')
+    columns, *rows = ask(store, "quality_written", **HOUR, operations=operations, monitor_name="answers")
+    assert columns == names("operation_Id operation_ParentId metric")
+    assert rows == [("a1", "a1-rag", "groundedness")]
+
+
 # What filters select: (requests, model calls, tokens), and the nodes that ran.
 
 SELECTED = [
@@ -403,6 +448,7 @@ def test_filters_select_errors_and_scores(store: Store, filters: Filters, errors
 @pytest.mark.parametrize("name", [one for one in queries.names() if one != "scope"])
 def test_what_makes_a_query_fast_changes_nothing(store: Store, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {**HALF, "words": "", "sorted_by": "cost", "descending": True, "upto": 50, "size": 5}
+    given |= {"operations": Expression('dynamic(["a1", "b1"])'), "monitor_name": "answers"}
     given["operation"] = store.query("exceptions | take 1 | project operation_Id").rows[0][0]
     kql = queries.load(name, **{key: given[key] for key in queries.parameters(name)})
     fast = translate(kql)

@@ -14,7 +14,8 @@ import pytest
 from dashboard import browsing
 from web_items import ITEMS
 
-from pf_monitor.cli._source import ServerSource, Source
+from pf_monitor.cli._source import Source
+from pf_monitor.local_server import ServerSource
 
 
 @pytest.fixture(scope="module")

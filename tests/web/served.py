@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 
 import httpx
 
-from pf_monitor.cli._source import ServerSource, Source
+from pf_monitor.cli._source import Source
 from pf_monitor.demo.stage import set_up
 from pf_monitor.demo.traffic import Answer, ask, questions
+from pf_monitor.local_server import ServerSource
 
 QUESTIONS = 40
 _FEEDBACK = ({"score": 1}, {"score": 0, "comment": "Too short."}, {"thumbs": "up"})

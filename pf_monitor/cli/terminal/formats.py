@@ -49,6 +49,13 @@ def size(number_of_bytes: float | None) -> str:
     return "-" if number_of_bytes is None else f"{number_of_bytes / 1e6:,.0f} MB"
 
 
+def volume(number_of_bytes: float | None) -> str:
+    """Bytes, as kB where they are many."""
+    if number_of_bytes is None:
+        return "-"
+    return f"{number_of_bytes:,.0f} B" if number_of_bytes < 9_999.5 else f"{number_of_bytes / 1e3:,.1f} kB"
+
+
 def text(value: object) -> str:
     """Anything; nothing for None."""
     return "" if value is None else str(value)

@@ -24,7 +24,7 @@ _NOTHING = "No flow has run in this time. `pf-monitor demo` makes some telemetry
 def print_overview(data: Overview, by_model: Sequence[ModelRow], by_node: Sequence[NodeRow], console: Console) -> None:
     """Print the Overview, and below it the models and nodes."""
     now, before = data["now"], data["before"]
-    _print_head(data["scope"], console)
+    print_head(data["scope"], console)
     print_facts(_numbers(now, before), console)
     if not now["requests"] and not now["model_calls"]:
         console.print(_NOTHING)
@@ -38,7 +38,7 @@ def print_overview(data: Overview, by_model: Sequence[ModelRow], by_node: Sequen
 def print_tokens(data: Tokens, console: Console) -> None:
     """Print token usage."""
     now = data["now"]
-    _print_head(data["scope"], console)
+    print_head(data["scope"], console)
     print_facts(
         [
             ("Tokens", formats.count(now["total_tokens"])),
@@ -62,7 +62,7 @@ def print_tokens(data: Tokens, console: Console) -> None:
 
 def print_quality(data: Quality, console: Console) -> None:
     """Print generation quality."""
-    _print_head(data["scope"], console)
+    print_head(data["scope"], console)
     if not data["metrics"]:
         console.print("No answer has a score in this time: neither a judge nor a person has given one.\n")
         return
@@ -73,7 +73,7 @@ def print_quality(data: Quality, console: Console) -> None:
 def print_operations(data: Operations, console: Console) -> None:
     """Print operations."""
     now = data["now"]
-    _print_head(data["scope"], console)
+    print_head(data["scope"], console)
     print_facts(
         [
             ("Requests", formats.count(now["requests"])),
@@ -93,11 +93,12 @@ def print_operations(data: Operations, console: Console) -> None:
 
 def print_requests(data: Requests, console: Console) -> None:
     """Print a page of the table of requests."""
-    _print_head(data["scope"], console)
+    print_head(data["scope"], console)
     print_table(f"Requests ({len(data['rows'])} of {data['total']:,})", _REQUESTS, data["rows"], console)
 
 
-def _print_head(scope: ScopeData, console: Console) -> None:
+def print_head(scope: ScopeData, console: Console) -> None:
+    """Print the time that a view shows, and its filters."""
     filters: Mapping[str, Any] = scope
     named = [f"{name}={filters[name]}" for name in ("flow", "deployment", "model", "node", "outcome") if filters[name]]
     named += [f"{key}={value}" for key, value in scope["dimensions"].items()]
