@@ -19,6 +19,8 @@ EXAMPLES: Final[dict[str, Parameter]] = {
     "until": Expression("now()"),
     "step": timedelta(minutes=15),
     "operation": "0af7651916cd43dd8448eb211c80319c",
+    "operations": Expression('dynamic(["0af7651916cd43dd8448eb211c80319c"])'),
+    "monitor_name": "quality",
     "words": "",
     "sorted_by": "time",
     "descending": True,
