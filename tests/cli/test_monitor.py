@@ -84,9 +84,10 @@ def test_history_shows_what_runs_left(pf_monitor, tmp_path):
         "window 2026-11-14 10:00 UTC to 2026-11-21 10:00 UTC, run r1, complete, judged by gpt-4o: 93 calls,"
         " 159,300 tokens, $0.4700",
         "Metric Pass rate 95 % interval Threshold Average Judged Verdict",
-        "groundedness 75.6% 65.7 - 83.3% 70.0% 3.90 90 of 100 inconclusive, 210 more rows settle it",
+        "groundedness 75.6% 65.7 - 83.3% 70.0% 3.90 90 of 100 inconclusive",
         "Tokens Runs Prompt Completion Total Limit Verdict",
         "tokens 1,000 812,000 64,000 876,000 1,000,000 pass",
+        "groundedness: at this pass rate, 210 more judged rows settle it",
         "7 rows have no context.",
     ]
     assert json.loads(pf_monitor("history", "answers", "--json").stdout) == [json.loads(json.dumps(REPORT.to_json()))]

@@ -77,6 +77,9 @@ def render(reports: Sequence[RunReport], console: Console) -> None:
         for table in (_metrics(run.metrics), _tokens(run.tokens)):
             if table is not None:
                 console.print(table)
+        for one in run.metrics:
+            if one.more_rows:
+                console.print(Text(f"  {one.metric}: at this pass rate, {one.more_rows:,} more judged rows settle it"))
         for note in run.notes:
             console.print(Text(f"  {note}"))
 
@@ -87,7 +90,6 @@ def _metrics(metrics: Sequence[MetricReport]) -> Table | None:
     table = _table("Metric", "Pass rate", "95 % interval", "Threshold", "Average", "Judged", "Verdict")
     for one in metrics:
         interval = f"{_percent(one.pass_rate_low)[:-1]} - {_percent(one.pass_rate_high)}" if one.judged else "-"
-        more = f", {one.more_rows:,} more rows settle it" if one.more_rows else ""
         table.add_row(
             one.metric,
             _percent(one.pass_rate),
@@ -95,7 +97,7 @@ def _metrics(metrics: Sequence[MetricReport]) -> Table | None:
             _percent(one.pass_rate_threshold),
             "-" if one.average_score is None else f"{one.average_score:.2f}",
             f"{one.judged:,} of {one.sampled:,}",
-            f"{one.verdict}{more}",
+            one.verdict,
         )
     return table
 
@@ -126,7 +128,7 @@ def _table(first: str, *others: str) -> Table:
     table.add_column(first, overflow="fold")
     for header in others[:-1]:
         table.add_column(header, justify="right", no_wrap=True)
-    table.add_column(others[-1])
+    table.add_column(others[-1], no_wrap=True)
     return table
 
 
