@@ -342,5 +342,8 @@ CLEAR = (
 SLOW = ("delay_too_long", "slow_drip")
 """Those that keep the sender waiting until it gives up."""
 
+REDIRECTS = ("redirect", "redirect_astray")
+"""Those that send the sender elsewhere. The exporter by itself follows wherever they lead, and does not come back."""
+
 QUICK = tuple(kind for kind in FAULTS if kind not in SLOW)
 """All others."""
