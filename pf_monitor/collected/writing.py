@@ -6,14 +6,13 @@ written yet: at most what came within `DELAY_S`, or while the place was away.
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from typing import Final
 from uuid import uuid4
 
 from pf_monitor import notices
 from pf_monitor.collected.places import Place, place
+from pf_monitor.forking import in_forked_child
 
 DELAY_S: Final = 5.0
 """How long a record waits for company at most, in seconds."""
@@ -46,8 +45,7 @@ class Collector:
         self._changed: threading.Condition
         self._begin()
         # A forked child has neither the thread nor a right to what its parent is about to write.
-        reborn = weakref.WeakMethod(self._after_fork)
-        os.register_at_fork(after_in_child=lambda: (method := reborn()) and method())
+        in_forked_child(self._after_fork)
 
     def put(self, path: str, line: bytes) -> bool:
         """Take a record; it is dropped and counted when too much is waiting.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
-import weakref
 from typing import TYPE_CHECKING
 
 from pf_monitor import notices
+from pf_monitor.forking import in_forked_child
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Outcome
 from pf_monitor.model.step import Step
@@ -69,8 +68,7 @@ class PipelineRecorder:
         self._shedder = Shedder()
         self._worker: Worker[Step | RequestEnd | CustomEvent] = Worker(self._deliver, delay_s, self._thin)
         self._random = random.Random()  # noqa: S311 - ids, not secrets; own, so that a user's seed repeats none
-        reborn = weakref.WeakMethod(self._after_fork)
-        os.register_at_fork(after_in_child=lambda: (method := reborn()) and method())
+        in_forked_child(self._after_fork)
 
     @classmethod
     def for_application_insights(cls, settings: Settings) -> PipelineRecorder:

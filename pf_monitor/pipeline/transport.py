@@ -7,8 +7,6 @@ everything was taken, because from then on it is the spool's.
 from __future__ import annotations
 
 import io
-import os
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +15,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
+from pf_monitor.forking import in_forked_child
 from pf_monitor.pipeline.delivery.place import spool_folder
 from pf_monitor.pipeline.delivery.sender import Patience, Sender
 from pf_monitor.pipeline.delivery.spool import Spool
@@ -50,8 +49,7 @@ class Delivery:
         self._spooled = spooled
         self._stopped = False
         self._begin()
-        reborn = weakref.WeakMethod(self._after_fork)
-        os.register_at_fork(after_in_child=lambda: (method := reborn()) and method())
+        in_forked_child(self._after_fork)
 
     def transport(self) -> RequestsTransport:
         """Return a transport for an exporter."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pf_monitor import notices
+from pf_monitor.forking import in_forked_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,8 +55,7 @@ class Worker(Generic[T]):
         self.dropped = 0
         self._begin()
         # A forked child has neither the thread nor a right to what its parent is about to send.
-        reborn = weakref.WeakMethod(self._after_fork)
-        os.register_at_fork(after_in_child=lambda: (method := reborn()) and method())
+        in_forked_child(self._after_fork)
 
     def put(self, thing: T, urgent: bool = False) -> bool:
         """Take something to be delivered; when the queue is full, it is dropped and counted.
