@@ -141,9 +141,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.items = json.loads(gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body)
         begun = time.monotonic()
         kind = self.server.next_fault()
-        (FAULTS[kind] if kind is not None else _Handler.pass_on)(self)
-        if time.monotonic() - begun > self.server.slow_s / 2:  # too late, perhaps, for the other side to hear it
-            self.untold(self.items)
+        try:
+            (FAULTS[kind] if kind is not None else _Handler.pass_on)(self)
+        finally:
+            if time.monotonic() - begun > self.server.slow_s / 2:  # too late, perhaps, for the other side to hear it
+                self.untold(self.items)
 
     def log_message(self, *_: Any) -> None:
         pass
