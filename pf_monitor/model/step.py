@@ -156,6 +156,7 @@ class Step(Span):
         "content",
         "context",
         "correlation",
+        "counted_in_flow",
         "duration_ns",
         "error_type",
         "events",
@@ -222,6 +223,8 @@ class Step(Span):
         self.outcome: Outcome | None = None
         self.error_type: str | None = None
         self.duration_ns = 0
+        self.counted_in_flow = False
+        """Whether the tokens were counted before the flow ended: then it is not late, though it may end later."""
         self.time_to_first_chunk_ns: int | None = None
         self.unfinished: Callable[[], None] | None = None
         """What is left to do before the step can be sent, and need not be done on the user's path."""
@@ -256,6 +259,7 @@ class Step(Span):
         if cost_usd is not None:
             self.attributes[names.COST_USD] = cost_usd
         with _lock:
+            self.counted_in_flow = self.within is not None and not self.within.ended
             step: Step | None = self
             while step is not None:
                 if step.sums is not None and step.outcome is None:
@@ -284,7 +288,7 @@ class Step(Span):
             if self.outcome is not None:
                 return
             self.duration_ns = self.elapsed_ns()
-            if self.within is not None and self.within.ended:
+            if self.within is not None and self.within.ended and not self.counted_in_flow:
                 self.attributes[names.LATE] = "true"
             if self.kind is Kind.FLOW and self.flow is not None:
                 self.flow.ended = True

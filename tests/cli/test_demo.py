@@ -43,7 +43,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProces
     }
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AZURE_"))}
     command = [*COMMAND, "--requests", str(REQUESTS), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment | hostile, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment | hostile, check=False)
     assert list(temporary.iterdir()) == [], "the demo leaves something behind"
     return done
 
@@ -156,7 +156,7 @@ def test_with_quality_it_ends_with_scores_and_a_verdict_of_the_stand_in() -> Non
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AZURE_"))}
     environment |= {"HTTP_PROXY": "http://127.0.0.1:9"}
     command = [*COMMAND, "--requests", str(REQUESTS), "--json", "--quality"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     quality = json.loads(done.stdout)["quality"]
     assert quality["verdict"] in {"pass", "inconclusive"}
