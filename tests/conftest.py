@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import settings
 
 settings.register_profile("same each time", derandomize=True)
 settings.load_profile("same each time")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let azure-ai-ml's schemas, which are not ready for marshmallow 4, be; where that is installed."""
+    if find_spec("marshmallow") is not None:
+        config.addinivalue_line("filterwarnings", "ignore::marshmallow.warnings.Marshmallow4Warning")
 
 
 @pytest.fixture(autouse=True)
