@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 from hypothesis import settings
 
-settings.register_profile("same each time", derandomize=True)
+settings.register_profile("same each time", derandomize=True, deadline=None)
 settings.load_profile("same each time")
 
 

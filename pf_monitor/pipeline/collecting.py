@@ -16,6 +16,7 @@ from pf_monitor.collected.records import Collection, line, path
 from pf_monitor.collected.writing import Collector
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Kind, Outcome
+from pf_monitor.pipeline.sampling import is_sampled
 from pf_monitor.pipeline.spans import to_item
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pf_monitor.pipeline.item import Item
     from pf_monitor.settings import Settings
 
-_IDS: Final = 1 << 64
 _NAMELESS: Final = "default"
 
 _SPAN_TYPES: Final = {
@@ -66,7 +66,7 @@ class Collecting:
     ) -> None:
         self._processors = tuple(processors)
         self._collector = collector
-        self._most = round(settings.collect_ratio * _IDS)
+        self._ratio = settings.collect_ratio
         self._azure_ml = settings.azure_ml_deployment
         self._service = settings.service_name
         self._deployment = settings.deployment
@@ -104,7 +104,7 @@ class Collecting:
 
     def _is_wanted(self, step: Step) -> bool:
         """Decide by the trace id alone, as OpenTelemetry's TraceIdRatioBased does: a request whole, or not at all."""
-        return step.flow is not None and step.context.trace_id % _IDS < self._most
+        return step.flow is not None and is_sampled(step.context.trace_id, self._ratio)
 
     def _collect(self, step: Step) -> None:
         item = to_item(step, self._processors)

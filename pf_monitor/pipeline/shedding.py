@@ -10,6 +10,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from pf_monitor.model.kinds import Outcome
+from pf_monitor.pipeline.sampling import is_sampled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 MOST_REMEMBERED = 10_000
 """Traces whose fate is remembered, so that what arrives of them later shares it."""
-
-_IDS = 1 << 64
 
 
 class Shedder:
@@ -53,7 +52,7 @@ class Shedder:
         with_error = {step.context.trace_id for step in steps if step.outcome is Outcome.ERROR}
         for trace_id in dict.fromkeys(step.context.trace_id for step in steps):
             if trace_id not in self._sent or (trace_id in with_error and not self._sent[trace_id]):
-                self._remember(trace_id, trace_id in with_error or trace_id % _IDS < ratio * _IDS)
+                self._remember(trace_id, trace_id in with_error or is_sampled(trace_id, ratio))
         return {trace_id for step in steps if not self._sent.get(trace_id := step.context.trace_id, True)}
 
     def refuse(self, step: Step) -> None:

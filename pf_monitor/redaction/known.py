@@ -14,6 +14,9 @@ _SHORTEST_WORD = 16
 
 _LONGEST = 8_192
 _MOST = 200
+_DIRECTORIES = ("PWD", "OLDPWD")
+"""By POSIX these hold directories and no passwords: every stack of the user's own code names one."""
+
 _ENDINGS = ("_KEY", "_PASS", "_PAT", "_AUTH", "_CREDENTIALS")
 
 
@@ -27,6 +30,7 @@ def known_values(environment: Mapping[str, str], is_secret_name: Callable[[str],
     secrets = {
         secret.strip()
         for name, value in environment.items()
+        if name not in _DIRECTORIES
         for secret in _secrets(name, value, is_secret_name)
         if _is_telling(secret.strip())
     }

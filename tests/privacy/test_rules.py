@@ -126,3 +126,11 @@ def test_rules_are_found_beside_the_flow(unmonitored, tmp_path, monkeypatch):
     monkeypatch.setenv("PROMPTFLOW_PROJECT_PATH", str(flow))
     monkeypatch.setenv("PF_MONITOR_REDACTION", "rules.toml")
     assert runtime.current_settings().redaction == str(flow / "rules.toml")
+
+
+def test_the_working_directory_is_no_password():
+    shell = {"PWD": "/home/somebody/shop-flow-2", "OLDPWD": "/home/somebody/projects", "DB_PWD": "hunter2-hunter2"}
+    scrubber = Scrubber(built_in(), shell)
+    stack = 'File "/home/somebody/shop-flow-2/chat.py", line 3, in ask; cd /home/somebody/projects'
+    assert scrubber.scrub(stack) == (stack, 0)
+    assert scrubber.scrub("It is hunter2-hunter2.") == ("It is [redacted known-value].", 1)
