@@ -209,16 +209,26 @@ def read_capture(said: Mapping[str, str]) -> dict[str, Capture]:
     return captured
 
 
+def connection_string_parts(text: str) -> dict[str, str]:
+    """Return the values of a connection string by their names in small letters; what is no pair is left out."""
+    pairs = (part.partition("=") for part in text.split(";"))
+    return {name.strip().lower(): value.strip() for name, separator, value in pairs if separator}
+
+
+def ingestion_endpoint(connection_string: str) -> str:
+    """Return the address that telemetry goes to; the exporter's own default where none is named."""
+    return connection_string_parts(connection_string).get("ingestionendpoint") or _GLOBAL_ENDPOINT
+
+
 def connection_string_problem(text: str) -> str | None:
     """Say what is wrong with a connection string.
 
     Returns:
         None for a good one; else what is wrong, without repeating the string, since it holds a key.
     """
-    pairs = [part.partition("=") for part in text.strip().strip(";").split(";")]
-    if any(not separator for _, separator, _ in pairs):
+    if not all("=" in part for part in text.strip().strip(";").split(";")):
         return "it is not a list of name=value pairs separated by semicolons"
-    values = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    values = connection_string_parts(text)
     key = values.get("instrumentationkey")
     if not key:
         return "it has no InstrumentationKey"

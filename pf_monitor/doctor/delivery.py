@@ -11,10 +11,7 @@ import httpx
 from pf_monitor import local
 from pf_monitor.doctor.check import Check, fail, ok, warn
 from pf_monitor.pipeline.delivery.place import BATCH_SUFFIX, spool_folder
-from pf_monitor.settings import CONNECTION_STRING, connection_string_problem
-
-_AZURE_DEFAULT = "https://dc.services.visualstudio.com/"
-"""Where the exporter sends when the connection string names no endpoint."""
+from pf_monitor.settings import CONNECTION_STRING, connection_string_problem, ingestion_endpoint
 
 _TIMEOUT_S = 5.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -42,8 +39,7 @@ def examine_delivery(connection_string: str, environment: Mapping[str, str]) -> 
             "Copy it from the overview page of the Application Insights resource",
         )
         return
-    values = _parts(connection_string)
-    endpoint = values.get("ingestionendpoint") or _AZURE_DEFAULT
+    endpoint = ingestion_endpoint(connection_string)
     host = urlsplit(endpoint).netloc
     source = "none set: the local Application Insights" if is_default else f"well-formed, for {host}"
     yield ok("connection string", source)
@@ -53,7 +49,7 @@ def examine_delivery(connection_string: str, environment: Mapping[str, str]) -> 
 
 def endpoint_of(connection_string: str) -> str:
     """Return the host that telemetry goes to, with its port."""
-    return urlsplit(_parts(connection_string).get("ingestionendpoint") or _AZURE_DEFAULT).netloc
+    return urlsplit(ingestion_endpoint(connection_string)).netloc
 
 
 def _reached(endpoint: str, *, is_default: bool, environment: Mapping[str, str]) -> Check:
@@ -108,8 +104,3 @@ def _size(file: Path) -> int | None:
         return file.stat().st_size
     except OSError:  # sent in the meantime
         return None
-
-
-def _parts(connection_string: str) -> dict[str, str]:
-    pairs = (part.partition("=") for part in connection_string.split(";"))
-    return {name.strip().lower(): value.strip() for name, separator, value in pairs if separator}

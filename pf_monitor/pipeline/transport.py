@@ -20,6 +20,7 @@ from pf_monitor.pipeline.delivery.place import spool_folder
 from pf_monitor.pipeline.delivery.sender import Patience, Sender
 from pf_monitor.pipeline.delivery.spool import Spool
 from pf_monitor.pipeline.losses import Reason
+from pf_monitor.settings import ingestion_endpoint
 
 _KEPT_HEADERS = ("Authorization", "User-Agent")
 _TAKEN = b'{"itemsReceived":1,"itemsAccepted":1,"errors":[]}'
@@ -97,17 +98,20 @@ class _IntoSpool(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         """Take a request, and answer that everything was taken."""
-        body = request.body or b""
-        kept = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
-        self._delivery.take(request.url or "", body.encode() if isinstance(body, str) else body, kept)
+        body = request.body.encode() if isinstance(request.body, str) else request.body
+        if not isinstance(body, bytes):  # else it would be read here, and be gone for who asked
+            raise requests.exceptions.InvalidSchema(f"a body of bytes was expected, not {type(body).__name__}")
+        kept = {name: _text(request.headers[name]) for name in _KEPT_HEADERS if name in request.headers}
+        self._delivery.take(request.url or "", body, kept)
         headers = {"Content-Type": "application/json", "Content-Length": str(len(_TAKEN))}
         raw = HTTPResponse(io.BytesIO(_TAKEN), headers, 200, preload_content=False)
         return self.build_response(request, raw)
 
 
+def _text(header: str | bytes) -> str:
+    return header if isinstance(header, str) else header.decode("latin-1")
+
+
 def _track_url(connection_string: str) -> str:
     """Return the address that a connection string names, for what waits before the exporter has sent anything."""
-    pairs = (part.partition("=") for part in connection_string.split(";"))
-    values = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    endpoint = values.get("ingestionendpoint") or "https://dc.services.visualstudio.com"
-    return f"{endpoint.rstrip('/')}/v2.1/track"
+    return f"{ingestion_endpoint(connection_string).rstrip('/')}/v2.1/track"
