@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from importlib.util import find_spec
 
@@ -13,7 +14,9 @@ settings.load_profile("same each time")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let azure-ai-ml's schemas, which are not ready for marshmallow 4, be; where that is installed."""
+    """Let children be interrupted, and azure-ai-ml's schemas, which are not ready for marshmallow 4, be."""
+    # A shell has what it runs in the background ignore SIGINT, and a child would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if find_spec("marshmallow") is not None:
         config.addinivalue_line("filterwarnings", "ignore::marshmallow.warnings.Marshmallow4Warning")
 

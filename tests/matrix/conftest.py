@@ -7,38 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from deterministic import Deterministic, no_monitor
 from opentelemetry.sdk.trace import ReadableSpan
 
-from pf_monitor import notices, runtime
-from pf_monitor.instrument import correlation
+from pf_monitor import runtime
 from pf_monitor.pipeline.item import CustomEvent
 from pf_monitor.pipeline.losses import Losses
-from pf_monitor.pipeline.recorder import PipelineRecorder
 from pf_monitor.settings import Settings
-
-START_NS = 1_767_225_600_000_000_000
-"""2026-01-01T00:00:00Z. Each look at the clock is a millisecond later than the one before."""
-
-
-class Deterministic(PipelineRecorder):
-    """Counts where the real one asks the clock and the dice."""
-
-    _ticks = _traces = _spans = 0
-
-    def now_ns(self) -> int:
-        return START_NS + self._ticks * 1_000_000
-
-    def tick(self) -> int:
-        self._ticks += 1
-        return self._ticks * 1_000_000
-
-    def new_trace_id(self) -> int:
-        self._traces += 1
-        return self._traces
-
-    def new_span_id(self) -> int:
-        self._spans += 1
-        return self._spans
 
 
 class Exported:
@@ -84,13 +59,10 @@ class Exported:
 @pytest.fixture
 def exported() -> Iterator[Exported]:
     """What is exported, by a monitor that is on."""
-    runtime.stop()
-    notices.forget()
-    sink = Exported()
-    runtime.use(Deterministic(Settings(enabled=True), sink, delay_s=3600))
-    yield sink
-    runtime.stop()
-    correlation._ambient.set({})
+    with no_monitor():
+        sink = Exported()
+        runtime.use(Deterministic(Settings(enabled=True), sink, delay_s=3600))
+        yield sink
 
 
 @pytest.fixture

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from deterministic import undecided
+from local_rows import ask_with_dimensions
 
-from pf_monitor import notices, runtime
+from pf_monitor import runtime
 from pf_monitor.insights.server import running
 from pf_monitor.local import connection_string
 from pf_monitor.pipeline.recorder import PipelineRecorder
@@ -48,15 +48,7 @@ class Monitored:
     def rows(self, query: str) -> list[dict[str, Any]]:
         """Return the rows of a KQL query; custom dimensions as a dict."""
         assert runtime.flush(30)
-        answer = httpx.post(f"http://127.0.0.1:{self.port}/v1/apps/local/query", json={"query": query}, timeout=30)
-        assert answer.status_code == 200, answer.text
-        [table] = answer.json()["tables"]
-        names = [column["name"] for column in table["columns"]]
-        found = [dict(zip(names, row, strict=True)) for row in table["rows"]]
-        for row in found:
-            if row.get("customDimensions") is not None:
-                row["customDimensions"] = json.loads(row["customDimensions"])
-        return found
+        return ask_with_dimensions(self.port, query)
 
     def traces(self) -> dict[str, set[str]]:
         """Return the names of what has arrived, by trace."""
@@ -68,15 +60,8 @@ class Monitored:
 
 @pytest.fixture
 def unmonitored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runtime, "_overrides", {})
-    monkeypatch.setattr(runtime, "_captured", {})
-    monkeypatch.setattr(runtime, "_flow_places", [])
-    notices.forget()
-    runtime.stop()
-    runtime.off = False
-    yield
-    runtime.stop()
+    with undecided(monkeypatch, tmp_path):
+        yield
 
 
 @pytest.fixture

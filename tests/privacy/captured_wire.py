@@ -9,6 +9,7 @@ import zlib
 from typing import Any
 
 import httpx
+from local_rows import ask
 
 from pf_monitor import runtime
 
@@ -54,10 +55,7 @@ class Wire:
     def rows(self, query: str) -> list[dict[str, Any]]:
         """Return the rows of a KQL query, once all that was recorded has arrived."""
         assert runtime.flush(60)
-        address = f"http://127.0.0.1:{self._insights}/v1/apps/local/query"
-        [table] = httpx.post(address, json={"query": query}, timeout=60).json()["tables"]
-        names = [column["name"] for column in table["columns"]]
-        return [dict(zip(names, row, strict=True)) for row in table["rows"]]
+        return ask(self._insights, query)
 
     def close(self) -> None:
         self._server.shutdown()

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-import httpx
+from local_rows import ask
 
 from pf_monitor.insights.server import running
 from pf_monitor.local import connection_string
@@ -223,9 +223,7 @@ def _load(seed: int) -> Iterator[_Load]:
 
 def _questions_in_store(port: int, prefix: str) -> Counter[str]:
     query = f"requests | extend q = tostring(customDimensions.question) | where q startswith '{prefix}' | project q"
-    answer = httpx.post(f"http://127.0.0.1:{port}/v1/apps/local/query", json={"query": query}, timeout=_LONGEST_S)
-    assert answer.status_code == 200, answer.text
-    return Counter(row[0] for row in answer.json()["tables"][0]["rows"])
+    return Counter(row["q"] for row in ask(port, query, timeout_s=_LONGEST_S))
 
 
 def _questions_on_disk(folder: Path) -> Iterator[str]:

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import httpx
 from injector import FAULTS, SLOW, Injector, Ledger, injecting
+from local_rows import ask
 from subjects import LONGEST_S, SUBJECTS, Subject
 
 from pf_monitor.insights.server import running
@@ -102,10 +102,5 @@ def _record(injector: Injector, sending: Subject, number: int) -> set[str]:
 
 def stored(port: int) -> Counter[str]:
     """Return how often each request is in the store."""
-    answer = httpx.post(
-        f"http://127.0.0.1:{port}/v1/apps/local/query",
-        json={"query": "requests | summarize number = count() by id"},
-        timeout=LONGEST_S,
-    )
-    assert answer.status_code == 200, answer.text
-    return Counter(dict(answer.json()["tables"][0]["rows"]))
+    rows = ask(port, "requests | summarize number = count() by id", timeout_s=LONGEST_S)
+    return Counter({row["id"]: row["number"] for row in rows})

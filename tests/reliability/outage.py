@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import psutil
+from local_rows import ask
 
 import pf_monitor
 from pf_monitor import runtime
@@ -145,6 +145,4 @@ def _arrived(port: int) -> Counter[str]:
         "union requests, (dependencies | where customDimensions['pf_monitor.kind'] != 'llm') "
         "| summarize number = count() by id"
     )
-    answer = httpx.post(f"http://127.0.0.1:{port}/v1/apps/local/query", json={"query": query}, timeout=_LONGEST_S)
-    assert answer.status_code == 200, answer.text
-    return Counter(dict(answer.json()["tables"][0]["rows"]))
+    return Counter({row["id"]: row["number"] for row in ask(port, query, timeout_s=_LONGEST_S)})

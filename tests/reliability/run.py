@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+sys.path.append(str(Path(__file__).parents[1] / "support"))
+
 import ends
 import faults
 import outage
 import overload
-import typer
 from injector import CLEAR, FAULTS, QUICK, REDIRECTS
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 from subjects import SUBJECTS
 
 app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)

@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 import pytest
+from local_rows import ask_with_dimensions
 
 from pf_monitor.insights.server import running
 from pf_monitor.local import connection_string
@@ -167,16 +168,7 @@ class Lab:
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """Return the rows of a KQL query; custom dimensions as a dict."""
-        address = f"http://127.0.0.1:{self.insights}/v1/apps/local/query"
-        answer = httpx.post(address, json={"query": query}, timeout=30)
-        assert answer.status_code == 200, answer.text
-        [table] = answer.json()["tables"]
-        names = [column["name"] for column in table["columns"]]
-        found = [dict(zip(names, row, strict=True)) for row in table["rows"]]
-        for row in found:
-            if row.get("customDimensions") is not None:
-                row["customDimensions"] = json.loads(row["customDimensions"])
-        return found
+        return ask_with_dimensions(self.insights, query)
 
     def kinds(self) -> dict[str, int]:
         """Return how many items of each kind there are."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import openai
 import pytest
+from local_rows import ask_with_dimensions
 
 from pf_monitor import notices, runtime
 from pf_monitor.insights.server import running
@@ -105,10 +104,8 @@ def rows(
                 asyncio.run(replay_async(replaying, exchange))
         assert runtime.flush(30)
         query = "dependencies | project id, customDimensions | order by id asc"
-        answer = httpx.post(f"http://127.0.0.1:{port}/v1/apps/local/query", json={"query": query}, timeout=20)
-        [table] = answer.json()["tables"]
+        arrived = [row["customDimensions"] for row in ask_with_dimensions(port, query)]
         runtime.stop()
-    arrived = [json.loads(dimensions) for _, dimensions in table["rows"]]
     yield list(zip(exchanges, arrived, strict=True))
 
 
