@@ -50,7 +50,7 @@ def test_what_is_no_secret_stays(text):
     assert SCRUBBER.scrub(text) == (text, 0)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda members: st.lists(members) | st.dictionaries(st.text() | st.sampled_from(["api_key", "password", "token", "authorization"]), members)))  # fmt: skip  # noqa: E501
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda members: st.lists(members) | st.dictionaries(st.text() | st.sampled_from(["api_key", "password", "SMTP_PASS", "token", "authorization"]), members)))  # fmt: skip  # noqa: E501
 def test_json_stays_json(value):
     text = json.dumps(value)
     assert json.loads(SCRUBBER.scrub(text)[0]) is not Ellipsis

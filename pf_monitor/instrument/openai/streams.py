@@ -10,6 +10,7 @@ Where the provider was asked for a usage chunk that the caller did not ask for, 
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from pf_monitor.instrument.openai.operations import Exchange
 
 _MOST_BYTES = 4_000_000
-"""Kept of one answer; beyond, only what may hold the usage is looked at."""
+"""Kept of one answer; beyond, only the latest that may hold the usage."""
 
 _LATE_EVENTS = 8
 """How many events from the end the usage is looked for in."""
+
+_TAIL_BYTES = 64
+"""How near its end a stream of chat completions says that it is over."""
 
 _NO_USAGE = b',"usage":null'
 
@@ -46,26 +50,34 @@ class Recording:
         self._is_stream = is_stream
         self._hides_usage = hides_usage
         self._kept: list[bytes] = []
+        self._late: deque[bytes] = deque(maxlen=_LATE_EVENTS)
         self._size = 0
         self._rest = b""
         self._complete = False
 
     def take(self, data: bytes) -> bytes:
         """Take bytes from the socket, and return those that the caller shall see."""
-        if not self._size:
+        size = self._size
+        if not size:
             self._call.first_chunk()
-        if self._size < _MOST_BYTES or b'"usage"' in data:
+        if size < _MOST_BYTES:
             self._kept.append(data)
-            self._size += len(data)
-        if b"[DONE]" in data or b"response.completed" in data:
-            self._complete = True
+            self._size = size + len(data)
+        else:
+            self._take_beyond(data)
         if not self._hides_usage:
             return data
-        if not self._rest and data.endswith(b"\n\n"):  # whole events, as they mostly come
+        if data.endswith(b"\n\n") and not self._rest:  # whole events, as they mostly come
             plain = data.replace(_NO_USAGE, b"")
             if b'"usage"' not in plain:
                 return plain
         return self._without_usage(data)
+
+    def _take_beyond(self, data: bytes) -> None:
+        """Look at what is no longer kept: the usage comes late, and with some providers in every chunk."""
+        if b'"usage"' in data:
+            self._late.append(data)
+        self._complete = self._complete or _is_complete(data)
 
     def rest(self) -> bytes:
         """Return what was held back because its event was not complete; at the end of the stream."""
@@ -77,16 +89,18 @@ class Recording:
         call = self._call
         if call.step.ended:
             return
-        answer = b"".join(self._kept)
+        answer = b"".join((*self._kept, *self._late))
         self._kept.clear()
+        self._late.clear()
+        is_complete = self._complete or _is_complete(answer)
         try:
             self._read(answer)
         except Exception as problem:  # noqa: BLE001 - never into the caller
             notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", problem)
-        if error is not None and not self._complete:
+        if error is not None and not is_complete:
             call.failed(error)
         else:
-            call.end(Outcome.OK if exhausted or self._complete else Outcome.ABANDONED)
+            call.end(Outcome.OK if exhausted or is_complete else Outcome.ABANDONED)
 
     def _read(self, answer: bytes) -> None:
         exchange = self._call.exchange
@@ -117,6 +131,11 @@ class Recording:
             return ready
         separator = b"\r\n\r\n" if b"\r\n\r\n" in ready else b"\n\n"
         return separator.join(shown for event in ready.split(separator) if (shown := _without_usage(event)) is not None)
+
+
+def _is_complete(answer: bytes) -> bool:
+    """Whether a stream has told its end. In a text, JSON would escape the quotes, and something would follow."""
+    return answer[-_TAIL_BYTES:].rstrip().endswith(b"[DONE]") or b'"response.completed"' in answer
 
 
 def _read_all(events: list[bytes], exchange: Exchange) -> None:
@@ -176,9 +195,10 @@ def _watched_stream(base: Any) -> Callable[[Any, Recording], Any]:
 
         def __iter__(self) -> Iterator[bytes]:
             recording = self._recording
+            take = recording.take
             try:
                 for data in self._stream:
-                    if shown := recording.take(data):
+                    if shown := take(data):
                         yield shown
                 if rest := recording.rest():
                     yield rest
@@ -213,9 +233,10 @@ def _watched_async_stream(base: Any) -> Callable[[Any, Recording], Any]:
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             recording = self._recording
+            take = recording.take
             try:
                 async for data in self._stream:
-                    if shown := recording.take(data):
+                    if shown := take(data):
                         yield shown
                 if rest := recording.rest():
                     yield rest
