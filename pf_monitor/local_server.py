@@ -7,10 +7,16 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
+from pf_monitor.local import TOKEN, configured_token
+
 if TYPE_CHECKING:
     import httpx
 
     from pf_monitor.table import Table
+
+
+class RefusedError(Exception):
+    """The server answers nothing that it is asked; the message says why, and what to do."""
 
 
 class ServerSource:
@@ -22,20 +28,35 @@ class ServerSource:
     @classmethod
     @contextmanager
     def connect(cls, url: str) -> Iterator[Self]:
-        """Give the source at a URL, such as `http://127.0.0.1:4319`, within."""
+        """Give the source at a URL, such as `http://127.0.0.1:4319`, within.
+
+        It brings the token of the environment, if there is one.
+        """
         import httpx
 
-        with httpx.Client(base_url=url, timeout=90, trust_env=False) as client:
+        token = configured_token()
+        headers = {} if token is None else {b"Authorization": b"Bearer " + token.encode()}
+        with httpx.Client(base_url=url, headers=headers, timeout=90, trust_env=False) as client:
             yield cls(client)
 
     def is_up(self) -> bool:
-        """Whether a local Application Insights answers."""
+        """Whether a local Application Insights answers.
+
+        Raises:
+            RefusedError: If it does, and refuses.
+        """
         import httpx
 
         try:
-            return bool(self._client.get("/health", timeout=5).json()["status"] == "ok")
+            answer = self._client.get("/health", timeout=5)
+            told = answer.json()
+            if answer.status_code == 200:
+                return bool(told["status"] == "ok")
+            message = str(told["error"]["message"])
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return False
+        remedy = f" Set {TOKEN} to it." if answer.status_code == 401 else ""
+        raise RefusedError(f"{self._client.base_url} refuses: {message}.{remedy}")
 
     def query(self, kql: str, since: timedelta | None = None) -> Table:
         """Run a query on the telemetry of the time since, or on all of it.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from pf_monitor.cli._azure import azure_source
 from pf_monitor.cli._local import fail, needs_local_extra
 from pf_monitor.local import PORT, default_directory
-from pf_monitor.local_server import ServerSource
+from pf_monitor.local_server import RefusedError, ServerSource
 
 if TYPE_CHECKING:
     from pf_monitor.azure.source import Target
@@ -57,7 +57,11 @@ def open_source(url: str | None, target: Target | None = None) -> Iterator[Sourc
         from pf_monitor.insights import Store, StoreError
 
     with ServerSource.connect(url or f"http://127.0.0.1:{PORT}") as server:
-        if server.is_up():
+        try:
+            is_up = server.is_up()
+        except RefusedError as error:
+            fail(str(error))
+        if is_up:
             yield server
             return
     if url is not None:

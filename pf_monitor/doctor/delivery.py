@@ -71,6 +71,12 @@ def _reached(endpoint: str, *, is_default: bool, environment: Mapping[str, str])
         return fail("endpoint", f"{where.netloc} cannot be reached: {type(error).__name__}", remedy)
     if _is_ingestion(answer):
         return ok("endpoint", f"{where.netloc} answers")
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        return fail(
+            "endpoint",
+            f"{where.netloc} refuses: the connection string does not hold its key",
+            "Use the connection string that `pf-monitor up` prints there, or that of the Azure resource",
+        )
     return fail(
         "endpoint",
         f"{where.netloc} answers with HTTP {answer.status_code}, but not as Application Insights does",

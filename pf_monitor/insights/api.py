@@ -17,27 +17,32 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 
 from pf_monitor.insights import body as body_module
+from pf_monitor.insights.access import THIS_MACHINE, Access, SenderPath, TokenOnly
 from pf_monitor.insights.body import MAX_BODY_BYTES, BodyEncodingError, BodyTooLargeError
-from pf_monitor.insights.guard import LoopbackOnly
+from pf_monitor.insights.guard import OwnNamesOnly
 from pf_monitor.insights.ingestion import Outcome, submit
 from pf_monitor.insights.store import Store
 from pf_monitor.insights.timespan import parse_timespan
 from pf_monitor.insights.writer import StoreError
-from pf_monitor.local import PORT, connection_string
+from pf_monitor.local import connection_string_at
 from pf_monitor.table import QueryError, Table
 
 _MAX_QUERY_BODY_BYTES: Final = 1024 * 1024
 
 
-def create_app(store: Store, pages: Sequence[BaseRoute] = ()) -> FastAPI:
+def create_app(store: Store, pages: Sequence[BaseRoute] = (), access: Access = THIS_MACHINE) -> FastAPI:
     """Make the web application over a store, which stays its caller's to close.
 
     Args:
         store: What is written and asked.
         pages: What else is served, where nothing here is. Without it, `/` says what this is.
+        access: Who is answered.
     """
     app = FastAPI(title="pf-monitor", openapi_url=None, docs_url=None, redoc_url=None)
-    app.add_middleware(LoopbackOnly)
+    if access.token is not None:
+        app.add_middleware(TokenOnly, token=access.token)
+    app.add_middleware(SenderPath, token=access.token)
+    app.add_middleware(OwnNamesOnly, names=access.names)  # added last, asked first
     # Parsing is Python: two at once would take turns, and keep the writer waiting for its own.
     parsing = asyncio.Semaphore(1)
 
@@ -98,7 +103,7 @@ def create_app(store: Store, pages: Sequence[BaseRoute] = ()) -> FastAPI:
 
     @app.get("/")
     async def welcome(request: Request) -> PlainTextResponse:
-        return PlainTextResponse(_welcome(request.url.port or PORT))
+        return PlainTextResponse(_welcome(str(request.base_url).rstrip("/"), access.token))
 
     return app
 
@@ -153,15 +158,15 @@ def _json(status: int, content: object) -> Response:
     return Response(orjson.dumps(content), status, media_type="application/json")
 
 
-def _welcome(port: int) -> str:
+def _welcome(address: str, token: str | None) -> str:
     return f"""pf-monitor: a local Application Insights
 
 It takes telemetry from any Application Insights SDK that is given this connection string:
 
-  {connection_string(port)}
+  {connection_string_at(address, token)}
 
 and answers KQL as Azure's query API does:
 
   pf-monitor query 'requests | take 10'
-  curl --get http://127.0.0.1:{port}/v1/apps/local/query --data-urlencode 'query=requests | take 10'
+  curl --get {address}/v1/apps/local/query --data-urlencode 'query=requests | take 10'
 """

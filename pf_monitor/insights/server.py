@@ -1,7 +1,8 @@
-"""The server: the web application on a port of this machine."""
+"""The server: the web application on a port."""
 
 from __future__ import annotations
 
+import errno
 import signal
 import socket
 import sys
@@ -13,30 +14,44 @@ from pathlib import Path
 import uvicorn
 from starlette.routing import BaseRoute
 
+from pf_monitor.insights.access import THIS_MACHINE, Access
 from pf_monitor.insights.api import create_app
 from pf_monitor.insights.store import Store
-
-HOST = "127.0.0.1"
-"""The one address that is served: the store holds people's words and asks for no password."""
+from pf_monitor.local import HOST
 
 
 class PortInUseError(OSError):
     """Another program listens on the port."""
 
 
-def bind(port: int) -> socket.socket:
-    """Listen on a port of this machine; 0 takes any that is free.
+class AddressError(OSError):
+    """This machine cannot listen at the address."""
+
+
+def bind(port: int, host: str = HOST) -> socket.socket:
+    """Listen on a port; 0 takes any that is free.
+
+    Args:
+        port: The port.
+        host: An address of this machine, or a name that stands for one.
 
     Raises:
         PortInUseError: If another program does.
+        AddressError: If this machine does not have the address, or does not let us.
     """
-    listener = socket.socket()
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise AddressError(f"'{host}' is no address: {error.strerror}") from error
+    listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind(address)
     except OSError as error:
         listener.close()
-        raise PortInUseError(f"Port {port} is taken") from error
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUseError(f"Port {port} is taken") from error
+        raise AddressError(f"Cannot listen on port {port} of {host}: {error.strerror}") from error
     listener.listen(socket.SOMAXCONN)  # from here on a connection waits to be answered rather than fails
     return listener
 
@@ -45,22 +60,22 @@ Pages = Callable[[Store], Sequence[BaseRoute]]
 """What makes the routes that are served besides the Application Insights itself."""
 
 
-def serve(store: Store, listener: socket.socket, pages: Pages | None = None) -> None:
+def serve(store: Store, listener: socket.socket, pages: Pages | None = None, access: Access = THIS_MACHINE) -> None:
     """Serve until SIGINT or SIGTERM; both end it in good order."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn stops at a signal and then raises it again, for handlers that were there before it: none shall act.
         signal.signal(number, lambda *_: None)
-    _server(store, pages).run(sockets=[listener])
+    _server(store, pages, access).run(sockets=[listener])
 
 
 @contextmanager
-def running(directory: Path, port: int = 0, pages: Pages | None = None) -> Iterator[int]:
+def running(directory: Path, port: int = 0, pages: Pages | None = None, access: Access = THIS_MACHINE) -> Iterator[int]:
     """Serve a directory's store from a thread of this process, within; yield the port.
 
     For tests and the demo; `pf-monitor up` is the same in a process of its own.
     """
     with Store.open(directory) as store, bind(port) as listener:
-        server = _server(store, pages)
+        server = _server(store, pages, access)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
@@ -75,10 +90,10 @@ _SWITCH_SECONDS = 0.0005
 statement; with Python's own 5 ms it would mostly wait for those who parse."""
 
 
-def _server(store: Store, pages: Pages | None) -> uvicorn.Server:
+def _server(store: Store, pages: Pages | None, access: Access) -> uvicorn.Server:
     sys.setswitchinterval(_SWITCH_SECONDS)
     config = uvicorn.Config(
-        create_app(store, pages(store) if pages else ()),
+        create_app(store, pages(store) if pages else (), access),
         lifespan="off",
         log_level="error",
         access_log=False,

@@ -8,13 +8,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from pf_monitor.collected.places import Place as CollectedPlace
 from pf_monitor.collected.places import PlaceError as CollectedPlaceError
 from pf_monitor.collected.places import place as collected_place
-from pf_monitor.local import PORT, connection_string, default_directory
-from pf_monitor.local_server import ServerSource
+from pf_monitor.local import (
+    PORT,
+    configured_token,
+    connection_string,
+    connection_string_at,
+    default_directory,
+)
+from pf_monitor.local import url as local_url
+from pf_monitor.local_server import RefusedError, ServerSource
 from pf_monitor.quality import report as reports
 from pf_monitor.quality.collected import CollectedReader
 from pf_monitor.quality.judging.judge import Bench
@@ -140,11 +146,10 @@ def this_machine(url: str | None, directory: Path) -> Iterator[Place]:
     Raises:
         PlaceError: There is none.
     """
-    given = url or f"http://127.0.0.1:{PORT}"
+    given = url or local_url(PORT)
     with ServerSource.connect(given) as server:
-        if server.is_up():
-            where = urlsplit(given)
-            yield Place(server, given, connection_string(where.port or 80, where.hostname or "127.0.0.1"))
+        if _is_up(server):
+            yield Place(server, given, connection_string_at(given, configured_token()))
             return
     if url is not None:
         raise PlaceError(f"No local Application Insights answers at {url}. Start one with: pf-monitor up")
@@ -154,6 +159,13 @@ def this_machine(url: str | None, directory: Path) -> Iterator[Place]:
         )
     with _served(directory) as place:
         yield place
+
+
+def _is_up(server: ServerSource) -> bool:
+    try:
+        return server.is_up()
+    except RefusedError as error:
+        raise PlaceError(str(error)) from error
 
 
 @contextmanager
@@ -167,7 +179,7 @@ def _served(directory: Path) -> Iterator[Place]:
             port = resources.enter_context(running(directory))
         except StoreError as error:
             raise PlaceError(f"{error}. Start the store's server with: pf-monitor up") from error
-        source = resources.enter_context(ServerSource.connect(f"http://127.0.0.1:{port}"))
+        source = resources.enter_context(ServerSource.connect(local_url(port)))
         yield Place(source, str(directory), connection_string(port))
 
 
@@ -204,12 +216,11 @@ def over_collected(places: Sequence[CollectedPlace], monitor: Monitor, url: str 
         url: The running local Application Insights; None for the usual one.
     """
     columns = next((signal.columns for signal in monitor.quality_signals), Columns())
-    given = url or f"http://127.0.0.1:{PORT}"
+    given = url or local_url(PORT)
     name = ", ".join(place.name for place in places)
     with CollectedReader(places, monitor.target, columns) as reader, ServerSource.connect(given) as server:
-        if server.is_up():
-            where = urlsplit(given)
-            string = connection_string(where.port or 80, where.hostname or "127.0.0.1")
+        if _is_up(server):
+            string = connection_string_at(given, configured_token())
         else:
             string = os.environ.get(CONNECTION_STRING, "")
         yield Place(server, name, string, reader)

@@ -15,13 +15,17 @@ _TIMEOUT = 60.0
 
 
 @contextmanager
-def warming(port: int) -> Iterator[None]:
-    """Ask the pages of this machine's server on a port, within; the server may start later than this.
+def warming(address: str, token: str | None = None) -> Iterator[None]:
+    """Ask a server's pages, within; the server may start later than this.
 
     It takes a thread of its own a second or two. A page that fails is left alone: it says so itself when it is asked.
+
+    Args:
+        address: Where the server is, such as `http://127.0.0.1:4319`.
+        token: What it asks for, if it does.
     """
     done = threading.Event()
-    thread = threading.Thread(target=_ask, args=(port, done), name="pf-monitor-warming", daemon=True)
+    thread = threading.Thread(target=_ask, args=(address, token, done), name="pf-monitor-warming", daemon=True)
     thread.start()
     try:
         yield
@@ -30,13 +34,14 @@ def warming(port: int) -> Iterator[None]:
         thread.join(timeout=1)
 
 
-def _ask(port: int, done: threading.Event) -> None:
-    addresses = [
+def _ask(address: str, token: str | None, done: threading.Event) -> None:
+    paths = [
         page.path.format(operation_id=_ANY_OPERATION) + ("?last=15m" if page.has_range else "") for page in pages(None)
     ]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=_TIMEOUT) as client:
-        for address in (*addresses, "/choices.json?last=15m"):
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=_TIMEOUT) as client:
+        for path in (*paths, "/choices.json?last=15m"):
             if done.is_set():
                 return
             with suppress(httpx.HTTPError):
-                client.get(address)
+                client.get(path)

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pf_monitor.cli import app
+from pf_monitor.insights.access import Access
 from pf_monitor.insights.server import running
 from pf_monitor.local import connection_string
 from pf_monitor.pipeline.delivery.place import spool_folder
@@ -251,6 +252,17 @@ def test_an_endpoint_that_nobody_listens_at_fails(examine: Examine) -> None:
 def test_an_endpoint_that_is_something_else_fails(examine: Examine, website: int) -> None:
     checks = examine(fails=True, APPLICATIONINSIGHTS_CONNECTION_STRING=connection_string(website))
     assert "not as Application Insights does" in checks["endpoint"]["finding"]
+
+
+def test_an_endpoint_that_asks_for_a_key_says_where_it_is(examine: Examine, tmp_path: Path) -> None:
+    token = "correct horse battery staple"
+    with running(tmp_path / "guarded", access=Access(frozenset(), token)) as port:
+        without = examine(fails=True, APPLICATIONINSIGHTS_CONNECTION_STRING=connection_string(port))["endpoint"]
+        string = connection_string(port, token=token)
+        assert examine(APPLICATIONINSIGHTS_CONNECTION_STRING=string)["endpoint"]["status"] == "ok"
+
+    assert without["finding"] == f"127.0.0.1:{port} refuses: the connection string does not hold its key"
+    assert "`pf-monitor up` prints" in without["remedy"]
 
 
 def test_telemetry_waiting_on_disk_is_counted(examine: Examine, insights: int) -> None:

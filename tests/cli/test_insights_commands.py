@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -139,6 +140,67 @@ def test_up_on_a_port_in_use_says_what_to_do(commands: Commands) -> None:
     assert result.returncode == 1
     assert f"Port {port} is taken" in result.stderr
     assert "choose a port: pf-monitor up --port" in result.stderr
+
+
+OTHER = "127.0.0.2"  # of this machine too, but not what it calls itself
+TOKEN = "Winter-1984-is-no-token!"
+
+
+def test_another_address_needs_a_token(commands: Commands) -> None:
+    without = commands.run("up", "--port", "0", "--host", OTHER)
+    assert without.returncode == 1
+    assert f"With --host {OTHER} others can reach the telemetry, so PF_MONITOR_TOKEN has to be set." in without.stderr
+    [made] = re.findall(r"\$\(python -c '(.*)'\)", without.stderr)
+    token = subprocess.run([sys.executable, "-c", made], capture_output=True, text=True, check=True).stdout.strip()
+
+    for weak in ("123456789012345", "Straße des 17. Juni", "a-token-with\x07-a-bell"):
+        commands.environment["PF_MONITOR_TOKEN"] = weak
+        refused = commands.run("up", "--port", "0", "--host", OTHER)
+        assert (refused.returncode, "has to have 16 characters or more, all of them ASCII" in refused.stderr) == (
+            1,
+            True,
+        )
+        assert weak not in refused.stderr
+
+    commands.environment["PF_MONITOR_TOKEN"] = token
+    everywhere = commands.run("up", "--port", "0", "--host", "0.0.0.0")
+    assert (everywhere.returncode, "add --host NAME" in everywhere.stderr) == (1, True)
+    nowhere = commands.run("up", "--port", "0", "--host", "192.0.2.1")
+    assert (nowhere.returncode, "--host takes an address of this machine" in nowhere.stderr) == (1, True)
+    nobody = commands.run("up", "--port", "0", "--host", "nobody.invalid")
+    assert (nobody.returncode, "'nobody.invalid' is no address" in nobody.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("hosts", [[OTHER], ["0.0.0.0", OTHER], ["127.0.0.1", "localhost"]])
+def test_a_server_with_a_token(commands: Commands, hosts: list[str], tmp_path: Path) -> None:
+    options = [part for host in hosts for part in ("--host", host)]
+    query = ["query", "requests | project name", "--json", "--url"]
+    plain = {name: value for name, value in commands.environment.items() if name != "PF_MONITOR_TOKEN"}
+    commands.environment["PF_MONITOR_TOKEN"] = TOKEN
+    with commands.up(*options) as process:
+        url = address(process)
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        endpoint = lines[0].partition("IngestionEndpoint=")[2].partition(";")[0]
+
+        httpx.post(f"{endpoint}v2.1/track", json=ITEMS, trust_env=False).raise_for_status()
+        refused = httpx.post(f"{url}/v2.1/track", json=ITEMS, trust_env=False)
+        found = commands.run(*query, url)
+        commands.environment = plain
+        without = commands.run(*query, url)
+        arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        process.terminate()
+        rest = process.stdout.read()
+
+    assert (httpx.URL(url).host, refused.status_code) == (hosts[-1], 401)
+    assert json.loads(found.stdout) == [{"name": "rag"}]
+    assert (without.returncode, "refuses: This server asks for its token" in without.stderr) == (1, True)
+    assert "Set PF_MONITOR_TOKEN to it." in without.stderr
+    assert "The dashboard asks for the token" in lines[2]
+    kept = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    said = "".join((*lines, rest, refused.text, found.stderr, without.stderr)).encode()
+    assert [text for text in (*kept, said, arguments) if TOKEN.encode() in text] == []
+    assert [text for text in kept if endpoint.split("/")[-2].encode() in text] == []
 
 
 def test_up_on_data_in_use_says_what_to_do(commands: Commands, url: str) -> None:

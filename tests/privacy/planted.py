@@ -132,6 +132,7 @@ SHAPED: dict[str, Make] = {
     "supabase": lambda m: f"sbp_{m.of(HEX, 40)}",
     "planetscale": lambda m: f"pscale_tkn_{m.of(URL_SAFE, 43)}",
     "doppler": lambda m: f"dp.pt.{m.of(LETTERS, 43)}",
+    "pf-monitor": lambda m: f"pfm_{m.of(HEX, 32)}",
     "jwt": lambda m: m.jwt(),
     "age": lambda m: f"AGE-SECRET-KEY-1{m.of('QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L', 58)}",
 }

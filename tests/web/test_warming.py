@@ -37,6 +37,7 @@ class Asked:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def asked() -> Iterator[Asked]:
 
 
 def test_every_page_is_asked_and_is_there(asked: Asked, tmp_path: Path) -> None:
-    with warming(asked.server.server_port):
+    with warming(asked.url):
         assert asked.all_there.wait(60)
 
     paths = [urlsplit(address).path for address in asked.addresses]
@@ -68,6 +69,6 @@ def test_every_page_is_asked_and_is_there(asked: Asked, tmp_path: Path) -> None:
 def test_it_ends_with_the_server(asked: Asked) -> None:
     asked.server.server_close()
     before = threading.active_count()
-    with warming(asked.server.server_port):
+    with warming(asked.url):
         pass
     assert threading.active_count() <= before
