@@ -4,7 +4,7 @@ Needs the `local` extra: `pip install 'pf-monitor[local]'`.
 """
 
 from pf_monitor.insights.retention import Limits
-from pf_monitor.insights.store import Store, StoreBusyError
+from pf_monitor.insights.store import Store, StoreBusyError, TooManyQueriesError
 from pf_monitor.insights.timespan import Timespan, parse_timespan
 from pf_monitor.insights.writer import StoreError
 
@@ -14,5 +14,6 @@ __all__ = [
     "StoreBusyError",
     "StoreError",
     "Timespan",
+    "TooManyQueriesError",
     "parse_timespan",
 ]

@@ -10,24 +10,39 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import anyio.to_thread
 import orjson
+from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 
-from pf_monitor.insights import body as body_module
 from pf_monitor.insights.access import THIS_MACHINE, Access, SenderPath, TokenOnly
-from pf_monitor.insights.body import MAX_BODY_BYTES, BodyEncodingError, BodyTooLargeError
+from pf_monitor.insights.body import (
+    MAX_HELD_BYTES,
+    BodyEncodingError,
+    BodyTooLargeError,
+    OverloadedError,
+    Room,
+    Share,
+    read_body,
+)
 from pf_monitor.insights.guard import OwnNamesOnly
 from pf_monitor.insights.ingestion import Outcome, submit
-from pf_monitor.insights.store import Store
+from pf_monitor.insights.store import Store, TooManyQueriesError
 from pf_monitor.insights.timespan import parse_timespan
 from pf_monitor.insights.writer import StoreError
 from pf_monitor.local import connection_string_at
 from pf_monitor.table import QueryError, Table
 
 _MAX_QUERY_BODY_BYTES: Final = 1024 * 1024
+
+BODY_SECONDS: Final = 60.0
+"""How long a request may take to arrive: while it does, it takes room from others."""
+
+_RETRY_SECONDS: Final = "1"
+"""When to come again after the server had too much to do."""
 
 
 def create_app(store: Store, pages: Sequence[BaseRoute] = (), access: Access = THIS_MACHINE) -> FastAPI:
@@ -43,8 +58,10 @@ def create_app(store: Store, pages: Sequence[BaseRoute] = (), access: Access = T
         app.add_middleware(TokenOnly, token=access.token)
     app.add_middleware(SenderPath, token=access.token)
     app.add_middleware(OwnNamesOnly, names=access.names)  # added last, asked first
-    # Parsing is Python: two at once would take turns, and keep the writer waiting for its own.
-    parsing = asyncio.Semaphore(1)
+    # Parsing is Python: two at once would take turns, and keep the writer waiting for its own. It has a thread of its
+    # own, so that no number of queries keeps it waiting either.
+    parsing = CapacityLimiter(1)
+    room = Room(MAX_HELD_BYTES)
 
     # The Python exporter joins an endpoint that ends in a slash, as Azure writes them, to two slashes.
     @app.post("//v2/track", include_in_schema=False)
@@ -52,22 +69,27 @@ def create_app(store: Store, pages: Sequence[BaseRoute] = (), access: Access = T
     @app.post("/v2/track")
     @app.post("/v2.1/track")
     async def track(request: Request) -> Response:
+        with room.share() as share:
+            try:
+                outcome = await taken(request, share)
+            except BodyTooLargeError as error:
+                outcome = Outcome.refusal(413, str(error))
+            except BodyEncodingError as error:
+                outcome = Outcome.refusal(400, str(error))
+            except TimeoutError:
+                outcome = Outcome.refusal(408, f"The body did not arrive within {BODY_SECONDS:g} s")
+            except OverloadedError:
+                outcome = Outcome.refusal(503, "The server is busy with other items: send these again")
+        return _json(outcome.status, outcome.as_json(), busy=outcome.status == 503)
+
+    async def taken(request: Request, share: Share) -> Outcome:
         length = request.headers.get("content-length", "")
-        try:
-            body = await body_module.read_body(
-                request.stream(),
-                request.headers.get("content-encoding", ""),
-                int(length) if length.isdecimal() else None,
-            )
-        except BodyTooLargeError:
-            return _track_response(413, Outcome.refusal(413, f"The body is larger than {MAX_BODY_BYTES} bytes"))
-        except BodyEncodingError as error:
-            return _track_response(400, Outcome.refusal(400, str(error)))
-        async with parsing:
-            submission = await run_in_threadpool(submit, store, body)
+        encoding = request.headers.get("content-encoding", "")
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await read_body(request.stream(), encoding, int(length) if length.isdecimal() else None, share)
+        submission = await anyio.to_thread.run_sync(submit, store, body, limiter=parsing)
         await asyncio.gather(asyncio.wrap_future(submission.stored), return_exceptions=True)
-        outcome = submission.outcome()
-        return _track_response(outcome.status, outcome)
+        return submission.outcome()
 
     @app.post("/v1/apps/{app_id}/query")
     async def query(app_id: str, request: Request) -> Response:
@@ -108,10 +130,6 @@ def create_app(store: Store, pages: Sequence[BaseRoute] = (), access: Access = T
     return app
 
 
-def _track_response(status: int, outcome: Outcome) -> Response:
-    return _json(status, outcome.as_json())
-
-
 def _run_query(store: Store, parameters: Mapping[str, Any], with_render: bool) -> Response:
     kql, timespan = parameters.get("query"), parameters.get("timespan")
     if not isinstance(kql, str) or not kql.strip():
@@ -120,6 +138,8 @@ def _run_query(store: Store, parameters: Mapping[str, Any], with_render: bool) -
         return _query_error("The property 'timespan' is not a string")
     try:
         table = store.query(kql, parse_timespan(timespan) if timespan else None)
+    except TooManyQueriesError as error:
+        return _json(503, {"error": {"message": error.message, "code": "ServiceUnavailable"}}, busy=True)
     except QueryError as error:
         return _query_error(error.message, error.line, error.pos)
     except ValueError as error:
@@ -154,8 +174,9 @@ async def _small_body(request: Request) -> bytes:
     return body
 
 
-def _json(status: int, content: object) -> Response:
-    return Response(orjson.dumps(content), status, media_type="application/json")
+def _json(status: int, content: object, *, busy: bool = False) -> Response:
+    headers = {"Retry-After": _RETRY_SECONDS} if busy else {}
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")
 
 
 def _welcome(address: str, token: str | None) -> str:

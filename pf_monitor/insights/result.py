@@ -14,24 +14,35 @@ import orjson
 from pf_monitor.insights.schema import HIDDEN_PREFIX
 from pf_monitor.table import AzureType, Column, QueryError, Table, Value
 
-_CHUNK: Final = 10_000
+MAX_RESULT_CHARACTERS: Final = 100 * 1024 * 1024
+"""The most text that a query may return; Azure's own limit, in bytes."""
+
+_CHUNK: Final = 2_000
 
 
 def read_result(cursor: duckdb.DuckDBPyConnection, limit: int) -> Table:
     """Read what a query that was executed returns.
 
     Raises:
-        QueryError: If it is more than `limit` rows.
+        QueryError: If it is more than `limit` rows, or more than `MAX_RESULT_CHARACTERS` of text.
     """
     described = [(index, name, str(kind)) for index, (name, kind, *_) in enumerate(cursor.description or ())]
     shown = [column for column in described if not column[1].startswith(HIDDEN_PREFIX)]
     columns = tuple(Column(name, _azure_type(kind)) for _, name, kind in shown)
     convert = [(index, _CONVERTERS.get(_family(kind), _plain)) for index, _, kind in shown]
     rows: list[list[Value]] = []
+    characters = 0
     while chunk := cursor.fetchmany(_CHUNK):
-        rows.extend([one(row[index]) for index, one in convert] for row in chunk)
+        converted = [[one(row[index]) for index, one in convert] for row in chunk]
+        characters += sum(len(value) for row in converted for value in row if isinstance(value, str))
+        rows.extend(converted)
         if len(rows) > limit:
             raise QueryError(f"The result has more than {limit} rows: add 'take', or summarize")
+        if characters > MAX_RESULT_CHARACTERS:
+            size = f"{MAX_RESULT_CHARACTERS // 1024**2} MiB"
+            raise QueryError(
+                f"The result has more than {size} of text: add 'take', 'project' fewer columns, or summarize"
+            )
     return Table(columns, rows)
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import uvicorn
 from starlette.routing import BaseRoute
@@ -85,6 +86,9 @@ def running(directory: Path, port: int = 0, pages: Pages | None = None, access: 
             thread.join()
 
 
+MOST_CONNECTIONS: Final = 500
+"""Beyond it, requests are answered with 503 at once."""
+
 _SWITCH_SECONDS = 0.0005
 """How long a thread may keep Python's lock while others wait for it. The writer asks for it before and after each
 statement; with Python's own 5 ms it would mostly wait for those who parse."""
@@ -97,6 +101,7 @@ def _server(store: Store, pages: Pages | None, access: Access) -> uvicorn.Server
         lifespan="off",
         log_level="error",
         access_log=False,
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=5,
         server_header=False,
     )

@@ -7,6 +7,7 @@ was busy in one transaction.
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,20 @@ QUERY_SECONDS: Final = 60.0
 """How long a query may run, unless its caller says otherwise."""
 
 
+QUERIES_AT_ONCE: Final = 4
+"""Each uses all cores, and they share the database's memory."""
+
+WAIT_SECONDS: Final = 10.0
+"""How long a query waits for others to end."""
+
+MOST_SPILLED: Final = 10 * 1024**3
+"""Bytes that queries together may write to disk, for what they have no memory for."""
+
+
+class TooManyQueriesError(QueryError):
+    """Others run already; the same query may be answered a little later."""
+
+
 class StoreBusyError(StoreError):
     """Another process has the store open."""
 
@@ -51,6 +66,7 @@ class Store:
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, read_only: bool) -> None:
         self._connection = connection
         self._checked: set[str] = set()
+        self._turns = threading.BoundedSemaphore(QUERIES_AT_ONCE)
         self._writer = None if read_only else Writer(connection)
         self._keeper: Keeper | None = None
 
@@ -113,21 +129,37 @@ class Store:
             timeout: The most seconds that it may run.
 
         Raises:
-            QueryError: If the query is wrong, runs too long or returns too much.
+            TooManyQueriesError: If as many as may run at once have not made room for it in time.
+            QueryError: If the query is wrong, runs too long, needs too much memory or returns too much.
         """
+        if not self._turns.acquire(timeout=WAIT_SECONDS):
+            raise TooManyQueriesError(
+                f"{QUERIES_AT_ONCE} other queries run, and none ended within {WAIT_SECONDS:g} s: ask again later"
+            )
+        try:
+            return self._answered(kql, timespan, limit, timeout)
+        finally:
+            self._turns.release()
+
+    def _answered(self, kql: str, timespan: Timespan | None, limit: int, timeout: float) -> Table:
         deadline = time.monotonic() + timeout
         try:
             translated = translation(kql, timespan, by_property=True)
             try:
                 result = self._run(translated, limit, deadline)
             except duckdb.Error as error:
-                if isinstance(error, duckdb.InterruptException) or not translated.sql.reads_properties:
+                is_about_limits = isinstance(error, duckdb.InterruptException | duckdb.OutOfMemoryException)
+                if is_about_limits or not translated.sql.reads_properties:
                     raise
                 # What stands around a property in the translated query may take JSON only.
                 result = self._run(translation(kql, timespan, by_property=False), limit, deadline)
         except duckdb.InterruptException as error:
             raise QueryError(
                 f"The query ran longer than {timeout:g} s and was stopped: narrow its time range, or summarize earlier"
+            ) from error
+        except duckdb.OutOfMemoryException as error:
+            raise QueryError(
+                "The query needs more memory than there is for it: narrow its time range, or summarize earlier"
             ) from error
         except duckdb.Error as error:
             raise explain_database_error(error, kql) from error
@@ -185,6 +217,7 @@ _CONFIG: Final[dict[str, str | int | float | list[str]]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "checkpoint_threshold": "512MB",
+    "memory_limit": "50%",
     "python_enable_replacements": False,
 }
 
@@ -195,6 +228,12 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path, *, read_only: boo
     connection.execute(f"ATTACH '{quoted}' AS {CATALOG} ({options})")
     spill = f"{path}.tmp".replace("'", "''")
     connection.execute(f"SET temp_directory = '{spill}'")
+    # Half of what is free: what comes in needs room too.
+    connection.execute(f"SET max_temp_directory_size = '{min(MOST_SPILLED, _free_bytes(path) // 2)}B'")
+
+
+def _free_bytes(path: Path) -> int:
+    return shutil.disk_usage(path.parent).free
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from pf_monitor.alerts.status import Watched
-from pf_monitor.insights import StoreError
+from pf_monitor.insights import StoreError, TooManyQueriesError
 from pf_monitor.table import QueryError
 from pf_monitor.views.choices import choices
 from pf_monitor.views.scope import Scope, ScopeError
@@ -87,6 +87,8 @@ def _guarded(endpoint: Endpoint, *, always_json: bool) -> Endpoint:
             return endpoint(request)
         except ScopeError as error:
             return _failed(400, "This address cannot be read", str(error), with_json)
+        except TooManyQueriesError as error:
+            return _failed(503, "The server is busy", error.message, with_json)
         except QueryError as error:
             return _failed(400, "The query failed", error.message, with_json)
         except NotFoundError as error:
