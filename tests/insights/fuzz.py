@@ -1,7 +1,9 @@
 """Send very many bad requests to a local Application Insights: `python tests/insights/fuzz.py --requests 1000000`.
 
-They go through the whole server but the sockets. It tells what was answered, and fails at the first status that is a
-server's fault, the first answer that takes too long, and the first file outside the store that is opened.
+They go through the whole server but the sockets, as many at once as queries may run. Every tenth comes from somebody
+who has not got the token of a server that asks for one. It tells what was answered and what took longest, and fails at
+the first status that is a server's fault, the first answer that takes too long or that a stranger should not get, and
+the first file outside the store that is opened.
 """
 
 from __future__ import annotations
@@ -9,80 +11,162 @@ from __future__ import annotations
 import asyncio
 import collections
 import faulthandler
+import heapq
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote
 
-import httpx
 import typer
+from starlette.types import ASGIApp, Message
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fuzzing import Sent, made
+from fuzzing import TOKEN, Sent, made, made_by_a_stranger
 
 from pf_monitor.insights import Store
+from pf_monitor.insights.access import Access
 from pf_monitor.insights.api import create_app
+from pf_monitor.insights.store import QUERIES_AT_ONCE
 from pf_monitor.web.site import routes
 
+QUERY_S = 5.0
+"""How long a query may run here: a few in a million run as long as they may."""
+
 LONGEST_S = 90.0
-"""A query may run for 60 s; on a busy machine it is noticed a little later."""
+"""On a busy machine it is noticed late that a query has run too long, and others wait for it."""
 
 ROUND = 10_000
 """Requests to one store; the next begins with an empty one, or else joins of equal items would fill the time."""
+
+STRANGERS = 10
+"""One request in so many comes from somebody without the token."""
+
+SLOWEST = 10
+"""How many of the slowest requests are told."""
 
 
 class FoundError(AssertionError):
     """Something is wrong with how a request was answered."""
 
 
-async def answered(client: httpx.AsyncClient, sent: Sent) -> int:
-    """Send a request and return the status.
+class Asked:
+    """A server that is asked without sockets, and without a client's own notions of what may be sent."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def status(self, sent: Sent) -> int:
+        """Send a request and return the status.
+
+        Raises:
+            FoundError: If the server is at fault, or slow.
+        """
+        path, _, query = sent.path.partition("?")
+        headers = {"host": "127.0.0.1:4319", "content-length": str(len(sent.content))} | sent.headers
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": sent.method,
+            "scheme": "http",
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+            "client": (f"10.0.{len(sent.content) % 256}.{len(sent.path)}", 1),
+            "server": ("127.0.0.1", 4319),
+        }
+        messages: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": sent.content, "more_body": False}
+
+        async def send(message: Message) -> None:
+            messages.append(message)
+
+        try:
+            await asyncio.wait_for(self._app(scope, receive, send), LONGEST_S)
+        except TimeoutError:
+            raise FoundError(f"no answer within {LONGEST_S:g} s") from None
+        status = int(messages[0]["status"])
+        if status >= 500:
+            raise FoundError(f"HTTP {status}: {b''.join(part.get('body', b'') for part in messages)[:300]!r}")
+        return status
+
+
+async def refused(stranger: Asked, sent: Sent) -> int:
+    """Send a request to a server that asks for a token, without it, and return the status.
 
     Raises:
-        FoundError: If the server is at fault, or slow.
+        FoundError: If that is not one that refuses.
     """
-    headers = {name: value.encode("latin-1") for name, value in sent.headers.items()}
-    try:
-        answer = await asyncio.wait_for(
-            client.request(sent.method, sent.path, content=sent.content, headers=headers), LONGEST_S
-        )
-    except TimeoutError:
-        raise FoundError(f"no answer within {LONGEST_S:g} s") from None
-    if answer.status_code >= 500:
-        raise FoundError(f"HTTP {answer.status_code}: {answer.text[:300]}")
-    return answer.status_code
+    status = await stranger.status(sent)
+    if status not in {401, 403, 429}:
+        raise FoundError(f"HTTP {status} for a stranger")
+    return status
 
 
-async def run(number: int, seed: int) -> collections.Counter[str]:
-    """Send requests, and return how often each path was answered with each status."""
-    statuses: collections.Counter[str] = collections.Counter()
-    outside: set[str] = set()
-    places: list[str] = []
+def asked(store: Store, token: str | None = None) -> Asked:
+    """Return a server over a store."""
+    return Asked(create_app(store, routes(store), Access(frozenset(), token)))
+
+
+class Run:
+    """Sends the requests of seeds, and keeps what came of them."""
+
+    def __init__(self) -> None:
+        self.statuses: collections.Counter[str] = collections.Counter()
+        self.slowest: list[tuple[float, int, str]] = []
+        self.outside: set[str] = set()
+        self.places: list[str] = []
+
+    async def round(self, seeds: range) -> None:
+        """Send requests to one store."""
+        with tempfile.TemporaryDirectory() as name, Store.open(Path(name)) as store:
+            self.places.append(name)
+            client, stranger = asked(store), asked(store, TOKEN)
+            if len(self.places) == 1:  # what is loaded when it is first needed is loaded now
+                for early in range(500):
+                    await client.status(made(-1 - early))
+                    await refused(stranger, made_by_a_stranger(-1 - early))
+                _watch(self.places, self.outside)
+            left = iter(seeds)
+            await asyncio.gather(*(self._send(left, client, stranger) for _ in range(QUERIES_AT_ONCE)))
+
+    async def _send(self, seeds: Iterator[int], client: Asked, stranger: Asked) -> None:
+        for seed in seeds:
+            is_stranger = seed % STRANGERS == 0
+            sent = made_by_a_stranger(seed) if is_stranger else made(seed)
+            began = time.monotonic()
+            try:
+                status = await (refused(stranger, sent) if is_stranger else client.status(sent))
+            except Exception as error:
+                raise FoundError(f"seed {seed}, {sent}: {error!r}") from error
+            if self.outside:
+                raise FoundError(f"at seed {seed} or just before, {sent}: opened {self.outside}")
+            took = time.monotonic() - began
+            heapq.heappush(self.slowest, (took, seed, f"{sent.method} {sent.path} {sent.content[:300]!r}"))
+            if len(self.slowest) > SLOWEST:
+                heapq.heappop(self.slowest)
+            who = "a stranger" if is_stranger else f"{sent.method} {sent.path.partition('?')[0]}"
+            self.statuses[f"{who} {status}"] += 1
+
+
+async def run(number: int, seed: int) -> Run:
+    """Send requests, and return what came of them."""
+    done = Run()
     started = time.monotonic()
     for first in range(seed, seed + number, ROUND):
-        with tempfile.TemporaryDirectory() as name, Store.open(Path(name)) as store:
-            places.append(name)
-            transport = httpx.ASGITransport(create_app(store, routes(store)))
-            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:4319") as client:
-                if first == seed:  # what is loaded when it is first needed is loaded now
-                    for early in range(500):
-                        await answered(client, made(-1 - early))
-                    _watch(places, outside)
-                for index in range(first, min(first + ROUND, seed + number)):
-                    sent = made(index)
-                    try:
-                        status = await answered(client, sent)
-                    except Exception as error:
-                        raise FoundError(f"seed {index}, {sent}: {error!r}") from error
-                    if outside:
-                        raise FoundError(f"seed {index}, {sent}: opened {outside}")
-                    statuses[f"{sent.method} {sent.path.partition('?')[0]} {status}"] += 1
-        done = statuses.total()
-        typer.echo(f"{done:,} requests, {done / (time.monotonic() - started):,.0f} a second", err=True)
-    return statuses
+        await done.round(range(first, min(first + ROUND, seed + number)))
+        sent = done.statuses.total()
+        rate = sent / (time.monotonic() - started)
+        typer.echo(f"{sent:,} requests, {rate:,.0f} a second, slowest {max(done.slowest)[0]:.1f} s", err=True)
+    return done
 
 
 def _watch(places: list[str], outside: set[str]) -> None:
@@ -104,11 +188,15 @@ def main(
 ) -> None:
     """Fuzz ingestion, the query API and the pages."""
     faulthandler.enable()
+    assert Store.query.__kwdefaults__ is not None
+    Store.query.__kwdefaults__["timeout"] = QUERY_S
     started = time.monotonic()
-    statuses = asyncio.run(run(requests, seed))
+    done = asyncio.run(run(requests, seed))
     took = time.monotonic() - started
-    for what, number in sorted(statuses.items()):
+    for what, number in sorted(done.statuses.items()):
         typer.echo(f"{number:>9,}  {what}")
+    for seconds, slow, what in sorted(done.slowest, reverse=True):
+        typer.echo(f"{seconds:>7.2f} s  seed {slow}: {what}")
     typer.echo(f"{requests:,} requests in {took:,.0f} s: no crash, no 500, none slower than {LONGEST_S:g} s")
 
 

@@ -8,8 +8,13 @@ import random
 import zlib
 from collections.abc import Callable
 from typing import NamedTuple
+from urllib.parse import quote
 
 from talk import envelope, request
+
+from pf_monitor.local import ingestion_key
+
+TOKEN = "correct horse battery staple"
 
 ITEMS = [
     json.dumps(request("chat", properties={"question": "how heavy?", "n": "1"})).encode(),
@@ -59,6 +64,35 @@ def made(seed: int) -> Sent:
     dice = random.Random(seed)
     makers: list[Callable[[random.Random], Sent]] = [_track, _track, _query, _query, _any]
     return dice.choice(makers)(dice)
+
+
+def made_by_a_stranger(seed: int) -> Sent:
+    """Return a request of a seed to a server with a token, by somebody who has not got it."""
+    dice = random.Random(seed)
+    sent = made(seed)
+    headers = sent.headers | {"accept": dice.choice(["*/*", "text/html", "application/json"])}
+    match dice.randrange(6):
+        case 0:
+            headers["authorization"] = dice.choice(["Bearer ", "bearer", "Basic ", ""]) + _wrong(dice, TOKEN)
+        case 1:
+            headers["x-api-key"] = _wrong(dice, TOKEN)
+        case 2:
+            headers["cookie"] = f"pf_monitor_{dice.choice(['4319', 'http', ''])}={_wrong(dice, TOKEN)}"
+        case 3:
+            content = b"token=" + _wrong(dice, TOKEN).encode("latin-1")
+            form = {"content-type": "application/x-www-form-urlencoded"}
+            return Sent("POST", sent.path, _mutated(dice, content), headers | form)
+        case 4:
+            path = f"/{_wrong(dice, ingestion_key(TOKEN))}{dice.choice(['/v2.1/track', '//v2/track', '', '/health'])}"
+            return Sent("POST", quote(path, safe="/", encoding="latin-1"), sent.content, headers)
+    return sent._replace(headers=headers)
+
+
+def _wrong(dice: random.Random, secret: str) -> str:
+    """Return something like a secret, that fits into a header."""
+    changed = _mutated(dice, secret.encode()).decode("latin-1")
+    wrong = "".join(character for character in changed if character.isprintable()).strip()
+    return wrong if wrong != secret else secret[:-1]
 
 
 def _track(dice: random.Random) -> Sent:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 
-import httpx
 import pytest
-from fuzz import answered
-from fuzzing import QUERIES, made
+from fuzz import asked, refused
+from fuzzing import QUERIES, TOKEN, made, made_by_a_stranger
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pf_monitor.insights import Store
-from pf_monitor.insights.api import create_app
 from pf_monitor.table import QueryError, Table
-from pf_monitor.web.site import routes
 
 WORDS = sorted({word for query in QUERIES for word in re.findall(r"\w+|[^\w\s]+", query)})
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -29,9 +26,13 @@ def store(tmp_path_factory):
 @QUICK
 @given(st.integers(0, 1 << 40))
 async def test_no_request_is_the_servers_fault(store, seed):
-    transport = httpx.ASGITransport(create_app(store, routes(store)))
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:4319") as client:
-        assert await answered(client, made(seed)) < 500
+    assert await asked(store).status(made(seed)) < 500
+
+
+@QUICK
+@given(st.integers(0, 1 << 40))
+async def test_no_stranger_is_let_in(store, seed):
+    assert await refused(asked(store, TOKEN), made_by_a_stranger(seed)) in {401, 403, 429}
 
 
 @QUICK
