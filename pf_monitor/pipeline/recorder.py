@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pf_monitor import notices
@@ -155,7 +156,8 @@ class PipelineRecorder:
         if self._collecting is not None:
             self._collecting.stop(max(0.0, deadline - time.monotonic()))
         if self._meter_provider is not None:
-            self._meter_provider.shutdown(max(0.0, deadline - time.monotonic()) * 1e3)
+            with suppress(Exception):  # OpenTelemetry raises where there is not time enough; what follows has to happen
+                self._meter_provider.shutdown(max(0.0, deadline - time.monotonic()) * 1e3)
         self._sink.shutdown(max(0.0, deadline - time.monotonic()))
 
     # How it is sent.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry import trace
@@ -14,7 +15,7 @@ from pf_monitor.pipeline.quiet import quiet
 from pf_monitor.pipeline.serializing import simplify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk.metrics.export import MetricExporter
@@ -149,8 +150,10 @@ class ApplicationInsights:
 
     def shutdown(self, timeout: float) -> None:
         """Deliver what was given so far, in so many seconds, and let go of files and threads."""
+        ends: list[Callable[[], Any]] = [self._spans.shutdown]
+        ends.extend(provider.shutdown for provider in self._event_providers.values())
         with quiet():
-            self._spans.shutdown()
-            for provider in self._event_providers.values():
-                provider.shutdown()  # type: ignore[no-untyped-call]  # OpenTelemetry left it untyped
+            for end in ends:
+                with suppress(Exception):  # whatever a library raises, what waits has to be delivered
+                    end()
         self._delivery.stop(timeout)

@@ -58,6 +58,31 @@ def test_an_end_loses_nothing(monitor, code, status):
     assert questions(monitor) == {"end": 1}
 
 
+BROKEN = """
+from azure.monitor.opentelemetry.exporter import AzureMonitorLogExporter, AzureMonitorTraceExporter
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+def broken(*_, **__):
+    raise RuntimeError("broken")
+
+for one in (PeriodicExportingMetricReader, AzureMonitorTraceExporter, AzureMonitorLogExporter):
+    one.shutdown = broken
+
+@pf_monitor.flow
+def judged(question):
+    pf_monitor.record_feedback(True)
+
+judged("end")
+"""
+
+
+@pytest.mark.parametrize("end", ["", "pf_monitor.configure(enabled=True)"], ids=["process", "configuration"])
+def test_a_library_that_fails_at_the_end_fails_nothing_else(monitor, end):
+    finished = run(f"{BROKEN}\n{end}", monitor.port)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert questions(monitor) == {"end": 1}
+
+
 def test_a_signal_that_comes_while_the_process_ends_does_not_cut_that_short(monitor):
     finished = run(
         """
