@@ -14,6 +14,7 @@ from typing import Any, Final
 from duckdb_kql import ir
 from duckdb_kql.translate import render_expr
 
+from pf_monitor.insights.bounding import bounded
 from pf_monitor.insights.properties import walk
 from pf_monitor.insights.schema import TABLES
 
@@ -24,8 +25,10 @@ def plainer(sql: str, query: ir.Query) -> str:
     A datetime that is written out need not be parsed in each of Kusto's formats. A bin of `timestamp` needs neither
     floating point nor time zones, which take DuckDB ten times as long. A text is its own `tostring`. A join on times
     that are never null need not care for null, so that DuckDB can look for the few times of one side in the other.
+    Before all this, what has no bound gets one (`bounding.py`).
     """
     nodes = list(walk(query))
+    sql = bounded(sql)
     for node in nodes:
         if isinstance(node, ir.Literal) and node.kind == "datetime" and _ISO_TIME.fullmatch(str(node.value)):
             sql = sql.replace(render_expr(node), f"TIMESTAMP '{node.value}'")
