@@ -45,6 +45,9 @@ QUERIES_AT_ONCE: Final = 4
 WAIT_SECONDS: Final = 10.0
 """How long a query waits for others to end."""
 
+_BETWEEN_INTERRUPTS: Final = 0.05
+"""Seconds; one that comes before a statement has begun is forgotten."""
+
 MOST_SPILLED: Final = 10 * 1024**3
 """Bytes that queries together may write to disk, for what they have no memory for."""
 
@@ -67,6 +70,8 @@ class Store:
         self._connection = connection
         self._checked: set[str] = set()
         self._turns = threading.BoundedSemaphore(QUERIES_AT_ONCE)
+        self._running: set[duckdb.DuckDBPyConnection] = set()
+        self._closing = False
         self._writer = None if read_only else Writer(connection)
         self._keeper: Keeper | None = None
 
@@ -131,6 +136,7 @@ class Store:
         Raises:
             TooManyQueriesError: If as many as may run at once have not made room for it in time.
             QueryError: If the query is wrong, runs too long, needs too much memory or returns too much.
+            StoreError: If the store is closed.
         """
         if not self._turns.acquire(timeout=WAIT_SECONDS):
             raise TooManyQueriesError(
@@ -154,6 +160,8 @@ class Store:
                 # What stands around a property in the translated query may take JSON only.
                 result = self._run(translation(kql, timespan, by_property=False), limit, deadline)
         except duckdb.InterruptException as error:
+            if self._closing:
+                raise StoreError("The store is closed") from error
             raise QueryError(
                 f"The query ran longer than {timeout:g} s and was stopped: narrow its time range, or summarize earlier"
             ) from error
@@ -166,7 +174,10 @@ class Store:
         return result._replace(visualization=visualization(kql))
 
     def _run(self, translated: Translation, limit: int, deadline: float) -> Table:
+        if self._closing:
+            raise StoreError("The store is closed")
         cursor = self._connection.cursor()
+        self._running.add(cursor)
         try:
             self._check(cursor, translated.template)
             with _interrupted_at(deadline, cursor):
@@ -174,6 +185,7 @@ class Store:
                 cursor.execute(translated.sql.text)
                 return read_result(cursor, limit)
         finally:
+            self._running.discard(cursor)
             cursor.close()
 
     def _check(self, cursor: duckdb.DuckDBPyConnection, template: str) -> None:
@@ -195,7 +207,13 @@ class Store:
         return None if self._keeper is None else self._keeper.retention.held
 
     def close(self) -> None:
-        """Store what is still under way, and close the file."""
+        """Store what is still under way, end the queries that run, and close the file."""
+        self._closing = True
+        for _ in range(QUERIES_AT_ONCE):
+            while not self._turns.acquire(timeout=_BETWEEN_INTERRUPTS):
+                for cursor in tuple(self._running):
+                    cursor.interrupt()
+        self._turns.release(QUERIES_AT_ONCE)  # who comes now hears that it is closed
         if self._keeper is not None:
             self._keeper.close()
         if self._writer is not None:
@@ -242,11 +260,10 @@ def _interrupted_at(deadline: float, cursor: duckdb.DuckDBPyConnection) -> Itera
     done = threading.Event()
 
     def watch() -> None:
-        # An interrupt that comes before a statement has begun is forgotten, so it is repeated.
         wait = max(0.0, deadline - time.monotonic())
         while not done.wait(wait):
             cursor.interrupt()
-            wait = 0.05
+            wait = _BETWEEN_INTERRUPTS
 
     watcher = threading.Thread(target=watch, name="pf-monitor-query-deadline", daemon=True)
     watcher.start()

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from talk import Server, request
 
-from pf_monitor.insights import Store, api, body, result, server
+from pf_monitor.insights import Store, StoreError, api, body, result, server
 from pf_monitor.insights import store as store_module
 from pf_monitor.insights.api import create_app
 from pf_monitor.insights.envelope import Row, to_row
@@ -216,6 +216,35 @@ def test_a_range_that_is_too_long_is_refused_at_once(store: Store, kql: str) -> 
 )
 def test_ranges_and_repeated_text_are_as_ever_below_the_bound(store: Store, kql: str, rows: list[list[object]]) -> None:
     assert store.query(kql).rows == rows
+
+
+ENDLESS = (
+    "range a from 1 to 1000000 step 1 | extend k = 1"
+    " | join kind=inner (range b from 1 to 1000000 step 1 | extend k = 1) on k | summarize max(a + b)"
+)
+
+
+def test_closing_ends_what_runs(tmp_path: Path) -> None:
+    ended: list[Exception] = []
+
+    def ask(store: Store) -> None:
+        try:
+            store.query(ENDLESS)
+        except StoreError as error:
+            ended.append(error)
+
+    with Store.open(tmp_path) as store:
+        threads = [threading.Thread(target=ask, args=(store,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        while len(store._running) < 3:
+            threading.Event().wait(0.001)
+    for thread in threads:
+        thread.join()
+
+    assert [str(error) for error in ended] == ["The store is closed"] * 3
+    with pytest.raises(StoreError, match="The store is closed"):
+        store.query("requests")
 
 
 def test_the_text_of_a_result_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
