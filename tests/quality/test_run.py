@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections import Counter
 from contextlib import ExitStack
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import documented_objects
 import pytest
+from asked import ABOUT_JOBS, USUAL
 from judge_server import Says, judge_double
 from scene import BAD, GOOD, Exchange, monitor_file, scene
 from typer.testing import CliRunner
 
 from pf_monitor.cli import app
-from pf_monitor.quality import reading, run_monitor
+from pf_monitor.quality import languages, reading, run_monitor, topics
+from pf_monitor.quality import report as reports
 from pf_monitor.quality.report import Ending, Verdict
 
 DOCUMENTED = Path(__file__).parent / "documented"
@@ -286,6 +289,45 @@ def test_what_has_changed_since_the_window_before_is_told_as_drift(store, tmp_pa
     (told,) = receiver.received
     assert told["title"] == "answers: drift of prompt_tokens, total_tokens, answer_length"
     assert "prompt_tokens: 100.00 before, 150.00 now, Cliff's delta +1.00" in told["message"]
+
+
+def test_a_new_topic_is_reported_with_examples_and_told_without_anybodys_words(store, tmp_path, receiver, pf_monitor):
+    tell(store, receiver)
+    usual, new = ([GOOD._replace(question=question) for question in some[:32]] for some in (USUAL, ABOUT_JOBS))
+    store.run_flow(usual * 2, ago=timedelta(hours=30))
+    store.run_flow(usual + new)
+    done = pf_monitor("run", monitor_file(tmp_path), "--url", store.url)
+    (kept,) = reports.paths(store.directory, "answers")
+    topic = {one.quantity: one for one in reports.read(kept).drift}["question_topic"]
+    assert (topic.drifted, topic.before, topic.effect_name) == (True, None, "Cramér's V")
+    grown, shrunk = sorted(topic.shares, key=lambda one: one.before - one.now)
+    assert (grown.before, grown.now, shrunk.before, shrunk.now) == (0.0, 0.5, 1.0, 0.5)
+    assert len(grown.examples) == 3
+    assert set(grown.examples) <= set(ABOUT_JOBS)
+    said = f"question_topic: {grown.category} 0.0% before, 50.0% now; {shrunk.category} 100.0% before, 50.0% now"
+    assert f"  DRIFT  {said}, Cramér's V 0.57, p = " in done.stdout
+    assert "         topic 2: {}\n                  {}\n                  {}\n".format(*grown.examples) in done.stdout
+    assert "  same   answer_language: en 100.0% before, 100.0% now, Cramér's V 0.00, p = 1" in done.stdout
+    (told,) = receiver.received
+    assert told["title"].startswith("answers: drift of ")
+    assert f"{said}, Cramér's V 0.57, p = " in told["message"]
+    assert not [question for question in USUAL + ABOUT_JOBS if question in told["message"]]
+
+
+def test_a_report_says_once_what_to_install_to_see_more(store, tmp_path, monkeypatch):
+    for name in ("py3langid.langid", "wordllama"):
+        monkeypatch.setitem(sys.modules, name, None)
+    languages._identifier.cache_clear()
+    topics._model.cache_clear()
+    store.run_flow([GOOD] * 30, ago=timedelta(hours=30))
+    store.run_flow([GOOD] * 30)
+    report = run(store, monitor_file(tmp_path))
+    assert (report.ending, {"latency_ms", "question_length"} <= {one.quantity for one in report.drift}) == (
+        Ending.COMPLETE,
+        True,
+    )
+    hints = [note for note in report.notes if "pf-monitor[drift]" in note]
+    assert hints == ["Languages and topics were not compared. To see them too: pip install 'pf-monitor[drift]'"]
 
 
 @pytest.mark.parametrize("name", ["both_signals", "tokens", "quality"])

@@ -208,6 +208,7 @@ def show(report: RunReport, console: Console) -> None:
     from rich.text import Text
 
     from pf_monitor.cli.monitor.history import render
+    from pf_monitor.quality.notices import most_changed, said_drift
 
     render([report], console)
     for metric in report.metrics:
@@ -221,12 +222,11 @@ def show(report: RunReport, console: Console) -> None:
             console.print(Text(f"  {metric.metric}: {counted}"))
     for drift in report.drift:
         mark = "DRIFT" if drift.drifted else "same "
-        console.print(
-            Text(
-                f"  {mark}  {drift.quantity}: {drift.before:,.2f} before, {drift.now:,.2f} now, "
-                f"{drift.effect_name} {drift.effect:+.2f}, p = {drift.p_value:.2g}"
-            )
-        )
+        console.print(Text(f"  {mark}  {said_drift(drift)}"))
+        for share in most_changed(drift) if drift.drifted else ():
+            for number, text in enumerate(share.examples):
+                before = f"{share.category}:" if number == 0 else " " * (len(share.category) + 1)
+                console.print(Text(f"         {before} {' '.join(text.split())[:100]}"))
     _show_worst(report, console)
 
 
