@@ -41,6 +41,7 @@ from pf_monitor.quality.report import (
 )
 from pf_monitor.quality.sampling import Drawn, draw
 from pf_monitor.quality.statistics import JudgeAccuracy
+from pf_monitor.quality.verdicts import verdict_events
 from pf_monitor.quality.words import Categories, categories_of, read_words
 from pf_monitor.quality.writing import AT_ONCE, Writer
 
@@ -322,8 +323,14 @@ class _Run:
                 f"{self._unwritten} scores could not be written beside their runs; the ledger keeps them, and the next "
                 "run over the same window writes them."
             )
-        if self._writer is not None and (values := azure_metrics(report)) and not self._writer.write_metrics(values):
+        if self._writer is None:
+            return
+        if (values := azure_metrics(report)) and not self._writer.write_metrics(values):
             self._notes.append("The aggregates could not be written as metrics; they are in this report.")
+        windows = {name: sample.window for name, sample in self._samples.items()}
+        verdicts = verdict_events(self._monitor, report, windows)
+        if verdicts and not self._writer.write_verdicts(verdicts):
+            self._notes.append("The verdicts could not be written as events; they are in this report.")
 
     # Comparing.
 

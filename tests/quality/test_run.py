@@ -7,7 +7,7 @@ import sys
 import threading
 from collections import Counter
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import documented_objects
@@ -100,6 +100,32 @@ def test_scores_stand_beside_the_runs_that_they_judge(store, tmp_path):
         ("groundedness", 2, 0.5),
     ]
     assert {bad["evaluator"] for bad in page["worst"]} <= set(versions.values())
+
+
+def test_the_verdicts_of_the_latest_run_are_on_the_page_of_quality_and_in_the_report(store, tmp_path, pf_monitor):
+    store.run_flow([GOOD] * 30 + [BAD] * 10)
+    run(store, monitor_file(tmp_path))
+    store.run_flow([BAD] * 60)
+    second = run(store, monitor_file(tmp_path))
+    said = store.page("/quality.json?last=1d")["verdicts"]
+    assert [(one["metric"], one["measure"], one["verdict"], one["judged"]) for one in said] == [
+        ("fluency", "pass rate", "pass", 100),
+        ("groundedness", "pass rate", "fail", 100),
+        ("tokens", "tokens of a group", "fail", 100),
+        ("tokens", "total tokens", "fail", 100),
+    ]
+    (groundedness,) = [one for one in second.metrics if one.metric == "groundedness"]
+    fail = said[1]
+    assert (fail["value"], fail["threshold"], fail["more_rows"]) == (0.3, 0.7, None)
+    assert (fail["low"], fail["high"]) == (groundedness.pass_rate_low, groundedness.pass_rate_high)
+    assert (fail["evaluator"], fail["ending"]) == (groundedness.evaluator, "complete")
+    assert (fail["monitor"], fail["flow"]) == ("answers", "")
+    window = [datetime.fromisoformat(fail[end]) for end in ("window_start", "window_end")]
+    assert window == [datetime.fromisoformat(one) for one in (second.window_start, second.window_end)]
+    assert not store.page("/quality.json?last=1d&flow=chat")["verdicts"]  # the monitor is of all flows
+    printed = CliRunner().invoke(app, ["report", "quality", "--url", store.url, "--since", "1d"])
+    (line,) = [line for line in printed.stdout.splitlines() if "groundedness" in line and "FAIL" in line]
+    assert " ".join(line.split()[:11]) == "answers groundedness FAIL 30.0% 21.9% to 39.6% at least 70.0% 100"
 
 
 def test_aggregates_are_metrics_under_the_names_of_azures_monitor(store, tmp_path):
