@@ -19,6 +19,7 @@ from pf_monitor.quality.judging.budget import Purse
 from pf_monitor.quality.judging.judge import Bench, Scored, Session
 from pf_monitor.quality.judging.ledger import Ledger, OpenRun, Spent, State
 from pf_monitor.quality.judging.server import JudgeError, JudgeServer
+from pf_monitor.quality.judging.shares import take_over
 from pf_monitor.quality.monitor import (
     BaselineKind,
     Metric,
@@ -84,6 +85,7 @@ def run(
         JudgeError: The judge is not set up.
     """
     with Ledger.open(data / "monitors") as ledger:
+        take_over(ledger)
         end = now or datetime.now(UTC)
         longest = max(signal.window.size + signal.window.offset for signal in monitor.signals)
         opened = ledger.begin(monitor.name, (end - longest, end))

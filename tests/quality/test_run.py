@@ -14,7 +14,7 @@ import documented_objects
 import pytest
 from asked import ABOUT_JOBS, USUAL
 from judge_server import Says, judge_double
-from scene import BAD, GOOD, Exchange, monitor_file, scene
+from scene import BAD, GOOD, SCORES, Exchange, monitor_file, scene
 from typer.testing import CliRunner
 
 from pf_monitor.cli import app
@@ -157,7 +157,7 @@ def test_a_window_that_overlaps_is_free_and_writes_nothing_twice(store, tmp_path
     assert (first.bill.calls, second.bill.calls, len(double.asked)) == (20, 10, 30)
     assert by_metric(second)["fluency"].judged == 15
     assert "20 judgements were known from earlier runs and cost nothing." in second.notes
-    assert store.rows("customEvents | count") == [{"Count": 30}]
+    assert store.rows(f"{SCORES} | count") == [{"Count": 30}]
 
 
 def test_pages_of_a_large_window_are_read_to_the_end(store, tmp_path, monkeypatch):
@@ -174,7 +174,7 @@ def test_a_sample_is_the_same_for_every_metric_and_every_run(store, tmp_path):
     assert {(one.sampled, one.judged) for report in reports for one in report.metrics} == {
         (reports[0].metrics[0].sampled,) * 2
     }
-    judged = store.rows("customEvents | summarize scores = count() by operation_Id")
+    judged = store.rows(f"{SCORES} | summarize scores = count() by operation_Id")
     assert {row["scores"] for row in judged} == {2}
     assert 40 <= len(judged) <= 80
 
@@ -284,7 +284,7 @@ def test_a_store_that_goes_away_leaves_a_report_and_nothing_is_judged_twice(tmp_
             double.script = lambda *_: Says()
             with scene(directory) as again:
                 whole = run(again, file)
-                written = again.rows("customEvents | count")
+                written = again.rows(f"{SCORES} | count")
     assert lost.ending == Ending.FAILED
     assert "The store does not answer" in lost.notes[0]
     assert lost.notes[0].endswith("What was judged until then is kept.")
