@@ -105,6 +105,8 @@ def test_scores_stand_beside_the_runs_that_they_judge(store, tmp_path):
 def test_the_verdicts_of_the_latest_run_are_on_the_page_of_quality_and_in_the_report(store, tmp_path, pf_monitor):
     store.run_flow([GOOD] * 30 + [BAD] * 10)
     run(store, monitor_file(tmp_path))
+    first = {one["metric"]: one for one in store.page("/quality.json?last=1d")["verdicts"]}
+    assert (first["groundedness"]["verdict"], first["groundedness"]["more_rows"]) == ("inconclusive", 296)
     store.run_flow([BAD] * 60)
     second = run(store, monitor_file(tmp_path))
     said = store.page("/quality.json?last=1d")["verdicts"]
