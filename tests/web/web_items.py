@@ -92,6 +92,14 @@ def verdict(metric: str, measure: str, label: str, *, ending: str = "complete", 
     return item("EventData", 45, "", named, name="pf_monitor.verdict")
 
 
+VERDICTS = [
+    verdict(
+        "groundedness", "pass rate", "inconclusive", value=0.75, low=0.598, high=0.858, threshold=0.7, more_rows=296
+    ),
+    verdict("groundedness", "average score", "pass", value=4.1, threshold=3.5),
+    verdict("tokens", "total tokens", "fail", value=1_234_567, threshold=1_000_000, ending="out of budget"),
+]
+
 ITEMS = [
     flow(1, GOOD, 2, question="How much?", answer="Ten euros.", context=["a price list"]),
     call(1, GOOD, 1.5),
@@ -128,11 +136,7 @@ ITEMS = [
         parent="flow-c",
         name="gen_ai.evaluation.result",
     ),
-    verdict(
-        "groundedness", "pass rate", "inconclusive", value=0.75, low=0.598, high=0.858, threshold=0.7, more_rows=296
-    ),
-    verdict("groundedness", "average score", "pass", value=4.1, threshold=3.5),
-    verdict("tokens", "total tokens", "fail", value=1_234_567, threshold=1_000_000, ending="out of budget"),
+    *VERDICTS,
     verdict(NASTY[:100], "pass rate", NASTY[:60]),
 ]
 
