@@ -11,13 +11,18 @@ import json
 import math
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pf_monitor.insights import Store
 from pf_monitor.insights.envelope import Row
+from pf_monitor.model.names import VERDICT_EVENT
+from pf_monitor.quality.monitor import Monitor
+from pf_monitor.quality.report import MetricReport, RunReport, TokenReport, Verdict
+from pf_monitor.quality.statistics import pass_rate, rows_needed, verdict
+from pf_monitor.quality.verdicts import verdict_events
 
 Record = dict[str, Any]
 
@@ -26,6 +31,7 @@ _MODEL = "gpt-4o-mini"
 _USD_PER_TOKEN = {"input": 0.15e-6, "output": 0.6e-6}
 _SLOWER = 24.0
 _METRICS = (("groundedness", 0.35, 4.2), ("relevance", 0.35, 4.5), ("user_feedback", 0.12, 0.0))
+_THRESHOLDS = {"groundedness": 0.95, "relevance": 0.9}
 _WHY = {
     "groundedness": "The answer says what the context does not.",
     "relevance": "The answer leaves half of the question out.",
@@ -50,6 +56,7 @@ def replay(source: Path, target: Path, now: datetime, requests: int = 1_100) -> 
         for moment in _moments(now, requests, chance):
             rows.extend(_again(chance.choice(operations), moment, chance))
         rows.extend(_processes(now, chance))
+        rows.extend(_verdicts(rows, now))
         store.append(rows)
 
 
@@ -141,6 +148,43 @@ def _scores(run: Mapping[str, Any], moment: datetime, chance: random.Random) -> 
                 "customDimensions": dimensions,
             },
         )
+
+
+def _verdicts(rows: Sequence[Row], now: datetime) -> Iterator[Row]:
+    """What a monitor says of the made-up scores of the last day."""
+    begun = now - timedelta(days=1)
+    metrics = []
+    for name, threshold in _THRESHOLDS.items():
+        scored = [
+            row.values["customDimensions"]["gen_ai.evaluation.score.label"] == "pass"
+            for row in rows
+            if row.values.get("timestamp", "") >= _text(begun)
+            and row.values["customDimensions"].get("gen_ai.evaluation.name") == name
+        ]
+        found = pass_rate([(passed, 1.0) for passed in scored])
+        metrics.append(
+            MetricReport(
+                *("quality", name, verdict(found, threshold)),
+                judged=len(scored),
+                pass_rate=found.rate,
+                pass_rate_low=found.low,
+                pass_rate_high=found.high,
+                pass_rate_threshold=threshold,
+                more_rows=rows_needed(found, threshold) or None,
+                evaluator="made-up judge 1",
+            )
+        )
+    runs = [row.values for row in rows if row.table == "requests" and row.values["timestamp"] >= _text(begun)]
+    tokens = sum(int(run["customDimensions"].get("pf_monitor.usage.total_tokens", 0)) for run in runs)
+    report = RunReport(
+        *("answers", "r1", begun.isoformat(), now.isoformat(), begun.isoformat(), now.isoformat(), Verdict.PASS),
+        metrics=tuple(metrics),
+        tokens=(TokenReport("tokens", Verdict.FAIL, len(runs), 1.0, tokens, 0, 50_000.0),),
+    )
+    for dimensions in verdict_events(Monitor("answers", ()), report, {}):
+        named = {key: str(value) for key, value in dimensions.items()}
+        event = {"timestamp": _text(now), "name": VERDICT_EVENT, "itemType": "customEvent", "customDimensions": named}
+        yield Row("customEvents", event)
 
 
 def _processes(now: datetime, chance: random.Random) -> Iterator[Row]:

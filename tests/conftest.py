@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import signal
 import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
 from hypothesis import settings
+
+_SYSTEMS = tempfile.gettempdir()
 
 settings.register_profile("same each time", derandomize=True, deadline=None)
 settings.load_profile("same each time")
@@ -22,8 +25,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test have a temporary folder of its own: telemetry waits there, and another test shall not find it."""
-    folder = str(tmp_path_factory.mktemp("temporary"))
-    monkeypatch.setenv("TMPDIR", folder)
-    monkeypatch.setattr(tempfile, "tempdir", folder)
+def own_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let each test have a temporary folder of its own: telemetry waits there, and another test shall not find it.
+
+    With a short name, unlike pytest's own: promptflow's server puts sockets there, whose paths may have 107 characters.
+    """
+    with tempfile.TemporaryDirectory(dir=_SYSTEMS, prefix="pf-", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield

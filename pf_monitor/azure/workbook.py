@@ -95,6 +95,7 @@ PAGES: Final[dict[str, Sequence[Part]]] = {
         Part("Most expensive sessions", "expensive_sessions"),
     ),
     "Generation quality": (
+        Part("What monitors say", "quality_verdicts"),
         Part("By metric", "quality_summary"),
         _over_time("Pass rate", "quality_series", "pass_rate", group="metric"),
         _over_time("Average score", "quality_series", "average", group="metric"),

@@ -58,14 +58,14 @@ def set_up(kept: Path | None) -> Iterator[Stage]:
     Raises:
         StoreError: If the telemetry in `kept` cannot be opened, as when another process has it open.
     """
-    with tempfile.TemporaryDirectory(prefix="pf-monitor-demo-", ignore_cleanup_errors=True) as temporary:
+    with tempfile.TemporaryDirectory(prefix="pf-demo-", ignore_cleanup_errors=True) as temporary:
         workspace = Path(temporary, "served")
         workspace.mkdir()
         source = sample_flow(FLOW)
         with (
             running(kept or Path(temporary, "insights"), _usual_port() if kept else 0, routes) as port,
             nullcontext() if real_model_is_configured(os.environ) else serve_in_thread() as stand_in,
-            serve_flow(source, workspace, _environment(stand_in, workspace), _variables(port)) as flow,
+            serve_flow(source, workspace, _environment(stand_in, temporary), _variables(port)) as flow,
         ):
             if stand_in is not None:
                 # Not by `stand_in.script`, which would ask a proxy where one is configured.
@@ -79,13 +79,14 @@ def real_model_is_configured(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("OPENAI_API_KEY") or environment.get("AZURE_OPENAI_ENDPOINT"))
 
 
-def _environment(stand_in: StandIn | None, workspace: Path) -> dict[str, str]:
+def _environment(stand_in: StandIn | None, temporary: str) -> dict[str, str]:
     """The environment of the flow's server: what the user has set for flows of their own shall not change the demo."""
     left_out = _MONITOR_PREFIXES if stand_in is None else _MONITOR_PREFIXES + _MODEL_PREFIXES
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     model = {} if stand_in is None else stand_in.environment
-    # The exporter keeps what it cannot send in the temporary folder: this one goes when the demo goes.
-    return {**inherited, **model, "TMPDIR": str(workspace)}
+    # The exporter keeps what it cannot send in the temporary folder: this one goes when the demo goes. Its name is
+    # short, since promptflow's server puts a socket there, whose path may have 103 characters on macOS.
+    return {**inherited, **model, "TMPDIR": temporary}
 
 
 def _variables(insights_port: int) -> dict[str, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -253,7 +254,11 @@ def _context(tags: Json) -> dict[str, object]:
     if tags is None:
         return {}
     present = _object(tags, "Envelope.tags")
-    return {_TAGS[tag]: _text(present[tag], tag) for tag in present.keys() & _TAGS.keys()}
+    return {
+        column: value if isinstance(value, str) else _text(value, tag)
+        for tag, value in present.items()
+        if (column := _TAGS.get(tag)) is not None
+    }
 
 
 def _properties(properties: Json) -> dict[str, object]:
@@ -353,21 +358,15 @@ def _duration(value: Json) -> dict[str, object]:
 
 
 _BUCKETS: Final = (
-    (250, "<250ms"),
-    (500, "250ms-500ms"),
-    (1_000, "500ms-1sec"),
-    (3_000, "1sec-3sec"),
-    (7_000, "3sec-7sec"),
-    (15_000, "7sec-15sec"),
-    (30_000, "15sec-30sec"),
-    (60_000, "30sec-1min"),
-    (120_000, "1min-2min"),
-    (300_000, "2min-5min"),
+    *("<250ms", "250ms-500ms", "500ms-1sec", "1sec-3sec", "3sec-7sec", "7sec-15sec", "15sec-30sec", "30sec-1min"),
+    *("1min-2min", "2min-5min", ">=5min"),
 )
+_BUCKETS_END: Final = (250, 500, 1_000, 3_000, 7_000, 15_000, 30_000, 60_000, 120_000, 300_000)
+"""In milliseconds; the last bucket has no end."""
 
 
 def _bucket(milliseconds: float) -> str:
-    return next((name for limit, name in _BUCKETS if milliseconds < limit), ">=5min")
+    return _BUCKETS[bisect_right(_BUCKETS_END, milliseconds)]
 
 
 def _timestamp(value: Json) -> datetime:

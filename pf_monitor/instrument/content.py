@@ -139,12 +139,14 @@ def _room_after(value: Any, room: int) -> int:
         for key, member in value.items():
             if room < 0 or type(key) is not str:
                 return -1
-            room = _room_after(member, room - len(key) - _ELEMENT)
+            room -= len(key) + _ELEMENT
+            room = room - len(member) if type(member) is str else _room_after(member, room)
     elif kind is list or kind is tuple:
         for member in value:
             if room < 0:
                 return -1
-            room = _room_after(member, room - _ELEMENT)
+            room -= _ELEMENT
+            room = room - len(member) if type(member) is str else _room_after(member, room)
     else:
         return -1
     return room

@@ -404,7 +404,13 @@ def hook_cli_telemetry(module: ModuleType) -> None:
 
 def _folder(executor: Any) -> Path | None:
     folder = getattr(executor, "_working_dir", None)
-    return Path(folder).resolve() if folder is not None else None
+    return _resolved(folder, None if Path(folder).is_absolute() else Path.cwd()) if folder is not None else None
+
+
+@functools.lru_cache(maxsize=64)
+def _resolved(folder: str | Path, _below: Path | None) -> Path:
+    """Resolve a flow's folder; once, since every line asks, and the file system takes its time."""
+    return Path(folder).resolve()
 
 
 def _place(executor: Any) -> Path | None:

@@ -1,16 +1,19 @@
-"""Whether something differs from a baseline window: scores, tokens, latency, length of question and answer.
+"""Whether something differs from a baseline window: scores, tokens, latency, length, language and topic.
 
-Each comparison is a rank test, since none of these is normally distributed, with an effect size: in a large window any
-difference is significant, and one that nobody would notice is no drift.
+Numbers are compared by a rank test, since none of them is normally distributed, and categories by a chi-squared test.
+Each comparison has an effect size: in a large window any difference is significant, and one that nobody would notice is
+no drift.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import NormalDist, fmean, median
+from dataclasses import dataclass, field, replace
+from statistics import NormalDist, fmean
 from typing import Final
+
+from pf_monitor.quality.categories import NOTICEABLE_V, Share, compare_categories
 
 FALSE_ALARMS_A_MONTH: Final = 0.05
 """The chance of any false alarm in 30 days that a monitor takes."""
@@ -24,31 +27,43 @@ FEWEST: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Measures:
+    """What is known of a window.
+
+    Attributes:
+        numbers: The values of each quantity.
+        categories: Of each kind of category, that of each row.
+    """
+
+    numbers: Mapping[str, Sequence[float]]
+    categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Drift:
     """How a measure differs from the baseline.
 
     Attributes:
-        measure: What was compared, such as `groundedness` or `latency`.
-        now: Its median, and `mean_now` its mean, in this window; `before` and `mean_before` in the baseline.
-        rows_now: How many rows have it in this window; `rows_before` in the baseline.
-        delta: Cliff's delta: the chance that a row of now is larger than one of before, less the chance that it is
-            smaller; from -1 to 1.
+        measure: What was compared, such as `groundedness`, `latency_ms` or `question_topic`.
+        effect: How large the difference is. Of numbers Cliff's delta: the chance that a row of now is larger than one
+            of before, less the chance that it is smaller; from -1 to 1. Of categories Cramér's V, from 0 to 1.
+        effect_name: Which of the two.
         p: The chance of such a difference, or a larger one, where there is none.
         adjusted_p: The same, corrected for all comparisons of this run (Benjamini-Hochberg).
         is_drift: Whether it is both significant at the level of this run, and noticeable.
+        mean_now: Of numbers the mean in this window; `mean_before` in the baseline.
+        shares: Of categories the share of each, the largest change first.
     """
 
     measure: str
-    now: float
-    before: float
-    mean_now: float
-    mean_before: float
-    rows_now: int
-    rows_before: int
-    delta: float
+    effect: float
+    effect_name: str
     p: float
     adjusted_p: float
     is_drift: bool
+    mean_now: float | None = None
+    mean_before: float | None = None
+    shares: tuple[Share, ...] = ()
 
 
 def look_level(looks_a_month: int, monthly: float = FALSE_ALARMS_A_MONTH) -> float:
@@ -63,33 +78,45 @@ def look_level(looks_a_month: int, monthly: float = FALSE_ALARMS_A_MONTH) -> flo
     return float(1 - (1 - monthly) ** (1 / max(1, looks_a_month)))
 
 
-def compare(now: Mapping[str, Sequence[float]], before: Mapping[str, Sequence[float]], level: float) -> list[Drift]:
+def compare(now: Measures, before: Measures, level: float) -> list[Drift]:
     """Compare every measure that both windows have enough rows of.
 
     Args:
-        now: The values of each measure in this window.
-        before: Those of the baseline.
+        now: This window.
+        before: The baseline.
         level: The chance of any false alarm among these comparisons.
     """
-    measures = [name for name in now if min(len(now[name]), len(before.get(name, ()))) >= FEWEST]
-    tests = [mann_whitney(now[name], before[name]) for name in measures]
-    adjusted = benjamini_hochberg([p for _, p in tests])
-    return [
-        Drift(
-            measure=name,
-            now=median(now[name]),
-            before=median(before[name]),
-            mean_now=fmean(now[name]),
-            mean_before=fmean(before[name]),
-            rows_now=len(now[name]),
-            rows_before=len(before[name]),
-            delta=delta,
-            p=p,
-            adjusted_p=q,
-            is_drift=q <= level and abs(delta) >= NOTICEABLE,
-        )
-        for name, (delta, p), q in zip(measures, tests, adjusted, strict=True)
+    found = [
+        _of_numbers(name, now.numbers[name], before.numbers[name]) for name in _shared(now.numbers, before.numbers)
     ]
+    found += [
+        _of_categories(name, now.categories[name], before.categories[name])
+        for name in _shared(now.categories, before.categories)
+    ]
+    adjusted = benjamini_hochberg([one.p for one in found])
+    return [
+        replace(one, adjusted_p=q, is_drift=q <= level and abs(one.effect) >= _NOTICEABLE[one.effect_name])
+        for one, q in zip(found, adjusted, strict=True)
+    ]
+
+
+def _shared(now: Mapping[str, Sequence[object]], before: Mapping[str, Sequence[object]]) -> list[str]:
+    return [name for name in now if min(len(now[name]), len(before.get(name, ()))) >= FEWEST]
+
+
+_DELTA: Final = "Cliff's delta"
+_V: Final = "Cramér's V"
+_NOTICEABLE: Final = {_DELTA: NOTICEABLE, _V: NOTICEABLE_V}
+
+
+def _of_numbers(measure: str, now: Sequence[float], before: Sequence[float]) -> Drift:
+    delta, p = mann_whitney(now, before)
+    return Drift(measure, delta, _DELTA, p, p, is_drift=False, mean_now=fmean(now), mean_before=fmean(before))
+
+
+def _of_categories(measure: str, now: Sequence[str], before: Sequence[str]) -> Drift:
+    found = compare_categories(now, before)
+    return Drift(measure, found.v, _V, found.p, found.p, is_drift=False, shares=found.shares)
 
 
 def mann_whitney(now: Sequence[float], before: Sequence[float]) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pf_monitor.quality.monitor import Monitor
-from pf_monitor.quality.report import Ending, MetricReport, RunReport, TokenReport, Verdict
+from pf_monitor.quality.report import DriftReport, Ending, MetricReport, RunReport, ShareReport, TokenReport, Verdict
 
 
 class Notice(NamedTuple):
@@ -47,12 +47,7 @@ def _of_the_run(report: RunReport) -> Iterator[Notice]:
         yield Notice(f"{report.monitor}: no data", body, is_failure=False)
     drifted = [one for one in report.drift if one.drifted]
     if drifted:
-        lines = [
-            f"{one.quantity}: {one.before:,.2f} before, {one.now:,.2f} now, {one.effect_name} {one.effect:+.2f}, "
-            f"p = {one.p_value:.2g} corrected"
-            for one in drifted
-            if None not in {one.before, one.now, one.effect, one.p_value}
-        ]
+        lines = [said_drift(one) for one in drifted]
         title = f"{report.monitor}: drift of {', '.join(one.quantity for one in drifted)}"
         yield Notice(title, "\n".join([*lines, notes]), is_failure=False)
 
@@ -93,6 +88,29 @@ def said_rate(metric: MetricReport) -> str:
     if metric.pass_rate is None:
         return "unknown"
     return f"{_percent(metric.pass_rate)} [{_percent(metric.pass_rate_low)}, {_percent(metric.pass_rate_high)}]"
+
+
+def said_drift(drift: DriftReport) -> str:
+    """Return how something differs from the baseline: numbers, and of categories those that changed most.
+
+    Nothing that anybody has said is in it, only the languages' codes and the topics' numbers.
+    """
+    if drift.shares:
+        what = "; ".join(
+            f"{one.category} {_percent(one.before)} before, {_percent(one.now)} now" for one in most_changed(drift)
+        )
+        effect = f"{drift.effect or 0:.2f}"
+    else:
+        what = f"{drift.before or 0:,.2f} before, {drift.now or 0:,.2f} now"
+        effect = f"{drift.effect or 0:+.2f}"
+    return f"{drift.quantity}: {what}, {drift.effect_name} {effect}, p = {drift.p_value or 0:.2g} corrected"
+
+
+def most_changed(drift: DriftReport) -> list[ShareReport]:
+    """Return the two categories that have grown most and the two that have shrunk most, as far as there are any."""
+    grown = [one for one in drift.shares if one.now > one.before][:2]
+    shrunk = [one for one in drift.shares if one.now < one.before][:2]
+    return grown + shrunk or list(drift.shares[:1])
 
 
 def _percent(share: float | None) -> str:

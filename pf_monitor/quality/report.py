@@ -157,17 +157,35 @@ class TokenReport:
 
 
 @dataclass(frozen=True, slots=True)
-class DriftReport:
-    """How one quantity differs from the baseline window.
+class ShareReport:
+    """How often a category, such as a language or a topic, occurs.
 
     Attributes:
-        quantity: Such as `groundedness`, `total_tokens`, `latency_ms`, `question_length`.
+        category: The ISO 639 code of a language, `topic 1`, or `other` for what is too rare to be compared alone.
+        before: Its share of the rows in the baseline window, 0 to 1.
+        now: Its share in this one.
+        examples: Of a topic, questions that are typical for it.
+    """
+
+    category: str
+    before: float
+    now: float
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """How one quantity, or the shares of categories, differ from the baseline window.
+
+    Attributes:
+        quantity: Such as `groundedness`, `total_tokens`, `latency_ms`, `question_length`, `question_topic`.
         drifted: Whether the difference stands after the correction for looking many times.
-        before: The quantity's average in the baseline window.
-        now: Its average in this one.
+        before: The quantity's average in the baseline window; None for categories.
+        now: Its average in this one; likewise.
         effect: The size of the difference.
         effect_name: What measure of size that is.
         p_value: Corrected for looking many times.
+        shares: Of categories, the share of each, the largest change first.
     """
 
     quantity: str
@@ -177,6 +195,7 @@ class DriftReport:
     effect: float | None = None
     effect_name: str | None = None
     p_value: float | None = None
+    shares: tuple[ShareReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

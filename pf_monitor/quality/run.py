@@ -12,13 +12,23 @@ from pathlib import Path
 from typing import Final
 
 from pf_monitor.quality.anchors import Anchor, accuracy, compare_anchors, prefix, read_anchors
-from pf_monitor.quality.drift import FALSE_ALARMS_A_MONTH, NOTICEABLE, compare, look_level
+from pf_monitor.quality.categories import NOTICEABLE_V
+from pf_monitor.quality.drift import FALSE_ALARMS_A_MONTH, FEWEST, NOTICEABLE, Drift, Measures, compare, look_level
 from pf_monitor.quality.figures import SHOWN, azure_metrics, metric_report, overall, token_report
 from pf_monitor.quality.judging.budget import Purse
 from pf_monitor.quality.judging.judge import Bench, Scored, Session
 from pf_monitor.quality.judging.ledger import Ledger, OpenRun, Spent, State
 from pf_monitor.quality.judging.server import JudgeError, JudgeServer
-from pf_monitor.quality.monitor import BaselineKind, Metric, Monitor, QualitySignal, Sampling, Strata, TokenSignal
+from pf_monitor.quality.judging.shares import take_over
+from pf_monitor.quality.monitor import (
+    BaselineKind,
+    Metric,
+    Monitor,
+    QualitySignal,
+    Sampling,
+    Strata,
+    TokenSignal,
+)
 from pf_monitor.quality.reading import FlowRun, Reader, SourceLostError, Window
 from pf_monitor.quality.report import (
     Bill,
@@ -26,11 +36,14 @@ from pf_monitor.quality.report import (
     Ending,
     MetricReport,
     RunReport,
+    ShareReport,
     TokenReport,
     Verdict,
 )
 from pf_monitor.quality.sampling import Drawn, draw
 from pf_monitor.quality.statistics import JudgeAccuracy
+from pf_monitor.quality.verdicts import verdict_events
+from pf_monitor.quality.words import Categories, categories_of, read_words
 from pf_monitor.quality.writing import AT_ONCE, Writer
 
 OnProgress = Callable[[str, int, int], None]
@@ -72,6 +85,7 @@ def run(
         JudgeError: The judge is not set up.
     """
     with Ledger.open(data / "monitors") as ledger:
+        take_over(ledger)
         end = now or datetime.now(UTC)
         longest = max(signal.window.size + signal.window.offset for signal in monitor.signals)
         opened = ledger.begin(monitor.name, (end - longest, end))
@@ -311,8 +325,14 @@ class _Run:
                 f"{self._unwritten} scores could not be written beside their runs; the ledger keeps them, and the next "
                 "run over the same window writes them."
             )
-        if self._writer is not None and (values := azure_metrics(report)) and not self._writer.write_metrics(values):
+        if self._writer is None:
+            return
+        if (values := azure_metrics(report)) and not self._writer.write_metrics(values):
             self._notes.append("The aggregates could not be written as metrics; they are in this report.")
+        windows = {name: sample.window for name, sample in self._samples.items()}
+        verdicts = verdict_events(self._monitor, report, windows)
+        if verdicts and not self._writer.write_verdicts(verdicts):
+            self._notes.append("The verdicts could not be written as events; they are in this report.")
 
     # Comparing.
 
@@ -338,35 +358,48 @@ class _Run:
                     for one in self._scored[signal.name][metric.name]
                     if one.judgement is not None and one.judgement.score is not None
                 ]
+        said = self._compare_words(signal, now, before, runs)
         looks = self._looks()
-        found = compare(values_now, values_before, look_level(looks))
-        self._drift += [
-            DriftReport(
-                one.measure, one.is_drift, one.mean_before, one.mean_now, one.delta, "Cliff's delta", one.adjusted_p
-            )
-            for one in found
-        ]
+        found = compare(Measures(values_now, said.now), Measures(values_before, said.before), look_level(looks))
+        self._drift += [_drift_report(one, said) for one in found]
         if not found:
             which = "previous" if baseline.kind is BaselineKind.PREVIOUS else "baseline"
             self._notes.append(f"There is nothing to compare with: the {which} window has too few runs.")
-        else:
-            self._notes.append(
-                f"A difference counts where chance would bring it in fewer than {FALSE_ALARMS_A_MONTH:.0%} of months, "
-                f"at {looks} runs a month, and where it is large enough to notice (|delta| of at least {NOTICEABLE})."
-            )
+            return
+        self._notes.append(
+            f"A difference counts where chance would bring it in fewer than {FALSE_ALARMS_A_MONTH:.0%} of months, "
+            f"at {looks} runs a month, and where it is large enough to notice (|delta| of at least {NOTICEABLE}, "
+            f"V of at least {NOTICEABLE_V})."
+        )
+        if said.missing:
+            self._notes.append(said.missing)
+
+    def _compare_words(
+        self, signal: QualitySignal | TokenSignal, now: _Sample, before: Window, runs: Sequence[FlowRun]
+    ) -> Categories:
+        """Read what was said in both windows; a monitor that only counts tokens reads no words."""
+        if not isinstance(signal, QualitySignal) or min(len(now.runs), len(runs)) < FEWEST:
+            return Categories()
+        self._on_progress("Reading words to compare", 0, 2)
+        words_now = read_words(self._reader, now.window, now.runs, signal.columns, signal.sampling.seed)
+        self._on_progress("Reading words to compare", 1, 2)
+        words_before = read_words(self._reader, before, runs, signal.columns, signal.sampling.seed)
+        self._on_progress("Reading words to compare", 2, 2)
+        return categories_of(words_now, words_before, FEWEST)
 
     def _compare_judge(self) -> None:
         """Say whether the judge has changed: whether the anchors score otherwise than in the run before."""
         before = self._ledger.run_before(self._monitor.name, self._opened.id)
         if before is None:
             return
-        level = look_level(self._looks()) / max(1, len(self._anchor_scores))
+        level = look_level(self._looks())
         for metric, scores in self._anchor_scores.items():
             change = compare_anchors(scores, self._ledger.scores(prefix(before), metric))
             if change is None:
                 continue
-            is_drift = change.p <= level
-            values = (change.before, change.now, change.shift, "shift", change.p)
+            p = min(1.0, change.p * len(self._anchor_scores))  # corrected for their number (Bonferroni)
+            is_drift = p <= level
+            values = (change.before, change.now, change.shift, "shift", p)
             self._drift.append(DriftReport(f"judge of {metric}", is_drift, *values))
             if is_drift:
                 self._notes.append(
@@ -386,6 +419,21 @@ class _Run:
                 return baseline.start, baseline.end
             case _:
                 return None
+
+
+def _drift_report(one: Drift, said: Categories) -> DriftReport:
+    shares = tuple(
+        ShareReport(
+            share.category,
+            share.before,
+            share.now,
+            tuple(text[:SHOWN] for text in said.examples.get(share.category, ())),
+        )
+        for share in one.shares
+    )
+    return DriftReport(
+        one.measure, one.is_drift, one.mean_before, one.mean_now, one.effect, one.effect_name, one.adjusted_p, shares
+    )
 
 
 def _stratum(sampling: Sampling) -> Callable[[FlowRun], str]:

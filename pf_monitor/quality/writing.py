@@ -1,4 +1,4 @@
-"""Writes scores beside the runs that they judge, and aggregates as metrics, into Application Insights.
+"""Writes scores beside the runs that they judge, verdicts, and aggregates as metrics, into Application Insights.
 
 It goes the way that the flow's own telemetry goes, by the Azure Monitor exporter, but says whether it arrived: what did
 not is written by the next run.
@@ -20,6 +20,7 @@ from pf_monitor.queries import Expression
 from pf_monitor.views.source import Source
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.sdk._logs import LoggerProvider
 
 AT_ONCE: Final = 256
@@ -79,13 +80,29 @@ class Writer:
                 if (about := _span(one)) is None:
                     continue
                 context = trace.set_span_in_context(trace.NonRecordingSpan(about), Context())
-                provider = self._provider(one.row.role or one.row.flow or "pf_monitor")
-                provider.get_logger("pf_monitor").emit(
-                    context=context,
-                    attributes={"microsoft.custom_event.name": names.EVALUATION_EVENT, **self._attributes(one)},
+                self._emit(
+                    one.row.role or one.row.flow or "pf_monitor", names.EVALUATION_EVENT, self._attributes(one), context
                 )
-            arrived = [provider.force_flush(_FLUSH_MS) for provider in self._providers.values()]
-        return all(arrived) and not self._has_failed
+        return self._arrived()
+
+    def write_verdicts(self, events: Sequence[Mapping[str, str | float]]) -> bool:
+        """Send what a run says of thresholds, an event each; return whether all of them arrived."""
+        from opentelemetry.context import Context
+
+        self._has_failed = False
+        with quiet():
+            for event in events:
+                self._emit(self._monitor, names.VERDICT_EVENT, event, Context())
+        return self._arrived()
+
+    def _emit(self, role: str, name: str, attributes: Mapping[str, str | float], context: Context) -> None:
+        logger = self._provider(role).get_logger("pf_monitor")
+        logger.emit(context=context, attributes={"microsoft.custom_event.name": name, **attributes})
+
+    def _arrived(self) -> bool:
+        with quiet():
+            flushed = [provider.force_flush(_FLUSH_MS) for provider in self._providers.values()]
+        return all(flushed) and not self._has_failed
 
     def write_metrics(self, values: Mapping[str, float]) -> bool:
         """Send aggregates under their names; return whether they arrived."""

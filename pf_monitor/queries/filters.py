@@ -81,7 +81,8 @@ class _Filter(NamedTuple):
 def _wanted(filters: Filters) -> Iterator[_Filter]:
     if filters.flow is not None:
         condition = f"flow == {literal(filters.flow)}"
-        yield _Filter(filters.flow, "OfFlow", condition, ("Spans", "Errors"), condition, ("Evaluations",))
+        asked_of = ("Spans", "Errors", "Verdicts")  # a monitor of all flows says nothing of this one
+        yield _Filter(filters.flow, "OfFlow", condition, asked_of, condition, ("Evaluations",))
     if filters.deployment is not None:
         condition = f"deployment == {literal(filters.deployment)}"
         yield _Filter(filters.deployment, "OfDeployment", condition, ("Spans",), condition, ("Errors", "Evaluations"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from numbers import Integral
 from typing import Any
 
 _MOST_TOKENS = 10**12
 """No call has more tokens than this; a larger number is some other kind of number."""
+
+_COMPUTED = (property, cached_property)
 
 
 def member(container: Any, name: str) -> Any:
@@ -24,6 +26,25 @@ def member(container: Any, name: str) -> Any:
         return container.get(name) if isinstance(container, Mapping) else getattr(container, name, None)
     except Exception:  # noqa: BLE001 - a property of a stranger may raise anything
         return None
+
+
+def members(container: Any) -> Any:
+    """Return something from which several members are to be read: a model that only has fields as their dict."""
+    cls: type = type(container)
+    try:
+        if _has_fields_only(cls):
+            extra = container.__pydantic_extra__
+            return {**container.__dict__, **extra} if extra else container.__dict__
+    except Exception:  # noqa: BLE001 - a stranger may raise anything
+        return container
+    return container
+
+
+@lru_cache(maxsize=256)
+def _has_fields_only(cls: type) -> bool:
+    """Whether a class is a pydantic model without properties, but for pydantic's own."""
+    own = (base for base in cls.__mro__ if not base.__module__.startswith("pydantic"))
+    return _is_model(cls) and not any(isinstance(thing, _COMPUTED) for base in own for thing in vars(base).values())
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pf_monitor.tokens.lenient import count, first
+from pf_monitor.tokens.lenient import count, first, member, members
 
 
 class Source(StrEnum):
@@ -128,6 +128,7 @@ def updated(earlier: Usage | None, later: Usage | None) -> Usage | None:
 def _read(found: Any, depth: int) -> Usage | None:
     if found is None:
         return None
+    found = members(found)
     whole, uncached = _counted(found, _WHOLE_INPUT), _counted(found, _UNCACHED_INPUT)
     output = _counted(found, _OUTPUT)
     if whole is not None or uncached is not None or output is not None:
@@ -145,7 +146,7 @@ def _put_together(found: Any, whole: int | None, uncached: int | None, output: i
     beside_write = _counted(found, _BESIDE_CACHE_WRITE) or 0
     # LiteLLM repeats Anthropic's names next to a prompt count that already includes them.
     input_tokens = whole if whole is not None else (uncached or 0) + beside_read + beside_write
-    input_details, output_details = first(found, *_INPUT_DETAILS), first(found, *_OUTPUT_DETAILS)
+    input_details, output_details = members(first(found, *_INPUT_DETAILS)), members(first(found, *_OUTPUT_DETAILS))
     thoughts = _counted(found, _THOUGHTS) or 0
     return Usage(
         input_tokens=input_tokens + (_counted(found, _TOOL_RESULTS) or 0),
@@ -160,8 +161,10 @@ def _put_together(found: Any, whole: int | None, uncached: int | None, output: i
 
 def _counted(container: Any, names: tuple[str, ...]) -> int | None:
     """Return the first of the named members that is a count."""
+    if container is None:
+        return None
     for name in names:
-        counted = count(first(container, name))
-        if counted is not None:
+        value = member(container, name)
+        if value is not None and (counted := count(value)) is not None:
             return counted
     return None

@@ -1,4 +1,4 @@
-"""Generation quality: scores by metric with their intervals, how many requests have one, and the worst answers."""
+"""Generation quality: what monitors say, scores with their intervals, how many requests have one, the worst answers."""
 
 from __future__ import annotations
 
@@ -85,15 +85,55 @@ class BadAnswer(TypedDict):
     answer: str
 
 
+class Verdict(TypedDict):
+    """What the latest run of a monitor says of a threshold.
+
+    Attributes:
+        timestamp: When it said so.
+        flow: Whose runs it judges; empty where it judges those of all flows.
+        metric: Such as `groundedness`, or `tokens`.
+        measure: What is held against the threshold: `pass rate`, `average score`, `total tokens`, `tokens of a group`.
+        verdict: `pass`, `fail`, `inconclusive`, `no data`, or `watched` where there is no threshold.
+        value: Of the measure; None where nothing was judged. Rates are 0 to 1.
+        low: The lower end of the 95 % interval of a pass rate; `high` the upper.
+        threshold: At least so much passes; of tokens, at most so many.
+        judged: Judged answers, or flow runs whose tokens were counted.
+        more_rows: How many more judged answers would settle an inconclusive verdict.
+        window_start: The beginning of the time that it looked at; `window_end` its end.
+        ending: `complete`, or why the run ended before.
+        evaluator: Judge and prompt with their versions.
+    """
+
+    timestamp: str
+    monitor: str
+    flow: str
+    metric: str
+    measure: str
+    verdict: str
+    value: float | None
+    low: float | None
+    high: float | None
+    threshold: float | None
+    judged: int | None
+    more_rows: int | None
+    window_start: str | None
+    window_end: str | None
+    ending: str
+    evaluator: str
+
+
 class Quality(TypedDict):
     """The page's data. Without any score, `metrics` and all that follows is empty.
 
     Attributes:
         runs: Flow runs of the range.
+        verdicts: Of each monitor's latest run in the 30 days before the range's end. Of the filters only the flow's
+            narrows them: a verdict is about all that its monitor looked at.
     """
 
     scope: ScopeData
     runs: int
+    verdicts: list[Verdict]
     metrics: list[MetricScores]
     series: list[MetricSeries]
     histogram: list[ScoreBucket]
@@ -106,13 +146,17 @@ _EMPTY: Record = {"judged": 0, "passed": 0, "failed": 0, "pass_rate": None, "ave
 def quality(source: Source, scope: Scope) -> Quality:
     """Return what the page of quality shows."""
     runs = numbers(source, scope)["requests"]
+    verdicts = [cast(Verdict, row) for row in ask(source, "quality_verdicts", scope)]
     summary = ask(source, "quality_summary", scope)
     if not summary:
-        return Quality(scope=scope.as_json(), runs=runs, metrics=[], series=[], histogram=[], worst=[])
+        return Quality(
+            scope=scope.as_json(), runs=runs, verdicts=verdicts, metrics=[], series=[], histogram=[], worst=[]
+        )
     judged = {row["metric"]: row["judged_runs"] for row in ask(source, "coverage", scope)}
     return Quality(
         scope=scope.as_json(),
         runs=runs,
+        verdicts=verdicts,
         metrics=[_metric(row, judged.get(row["metric"], 0), runs) for row in summary],
         series=_series(ask(source, "quality_series", scope, step=scope.step), scope),
         histogram=[cast(ScoreBucket, row) for row in ask(source, "score_histogram", scope)],

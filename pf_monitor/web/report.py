@@ -62,7 +62,7 @@ def html_report(source: Source, scope: Scope) -> str:
         **overview_page.present(data, asked),
         **_tokens(source, scope),
         **_operations(source, scope),
-        quality_charts=_quality(source, scope),
+        **_quality(source, scope),
         failed=_failed(source, scope),
     )
 
@@ -90,9 +90,12 @@ def _operations(source: Source, scope: Scope) -> Mapping[str, Any]:
     }
 
 
-def _quality(source: Source, scope: Scope) -> list[list[Markup]]:
+def _quality(source: Source, scope: Scope) -> Mapping[str, Any]:
     data = quality(source, scope)
-    return [quality_page.charts_of(data, row, number) for number, row in enumerate(data["metrics"])]
+    return {
+        "verdicts": quality_page.said_verdicts(data),
+        "quality_charts": [quality_page.charts_of(data, row, number) for number, row in enumerate(data["metrics"])],
+    }
 
 
 def _failed(source: Source, scope: Scope) -> Markup:

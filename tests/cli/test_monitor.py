@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,10 +12,12 @@ from reports import REPORT
 from typer.testing import CliRunner
 
 from pf_monitor.cli import app
-from pf_monitor.cli.monitor import schedule
+from pf_monitor.cli.monitor import run, schedule
 from pf_monitor.quality import azure_ml, report
 from pf_monitor.quality.monitor import CronTrigger
 from pf_monitor.quality.schedule_file import load
+
+WORKSPACE = "0f4d6f5e-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
@@ -131,6 +135,35 @@ def test_schedule_runs_when_the_trigger_comes_and_says_what_is_next(capsys):
         "Run 2 ended with exit code 2 after 90 s.",
         "The trigger has ended: end_time has passed. Nothing more will run.",
     ]
+
+
+def test_schedule_takes_what_run_takes_and_gives_it_on(pf_monitor, monkeypatch, tmp_path):
+    taken = {name: _options(pf_monitor(name, "--help").stdout) for name in ("run", "schedule")}
+    assert taken["schedule"] == taken["run"] - {"--once", "--json"}
+    pf_monitor("new")
+    started, ran = [], []
+    monkeypatch.setattr(schedule, "follow", lambda _, run: run())
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: started.append(command) or ended)
+    ended = subprocess.CompletedProcess([], 0)
+    scheduled = pf_monitor(
+        "schedule", "monitor.yaml", "--collected", "./data", "--engine", "spark", "--workspace", WORKSPACE
+    )
+    assert (scheduled.exit_code, len(started)) == (0, 1), scheduled.output
+    monkeypatch.setattr(run, "run_and_keep", lambda *arguments: ran.append(arguments) or REPORT)
+    arguments = started[0][started[0].index("monitor") + 1 :]
+    assert pf_monitor(*arguments).exit_code == 3  # the report's verdict is inconclusive
+    ((_, asked, _, _, engine),) = ran
+    assert (asked.collected, asked.target.id, asked.url, engine) == ("./data", WORKSPACE, None, "spark")
+
+
+def _options(text):
+    return set(re.findall(r"--[a-z][a-z-]+", text))
+
+
+def test_schedule_says_at_once_what_is_wrong_with_its_options(pf_monitor):
+    pf_monitor("new")
+    started = pf_monitor("schedule", "monitor.yaml", "--workspace", WORKSPACE, "--resource-id", "/subscriptions/s")
+    assert (started.exit_code, started.stderr) == (1, "Choose one of --resource-id and --workspace\n")
 
 
 def test_schedule_of_a_wrong_file_says_what_is_wrong(pf_monitor, tmp_path):

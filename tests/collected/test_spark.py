@@ -8,8 +8,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +151,52 @@ def test_a_judge_that_refuses_everybody_ends_the_run_with_a_report(spark, data, 
         report = on(spark, monitor(judge=told(double)), data, tmp_path / "kept")
         assert (report.ending, report.verdict) == (Ending.FAILED, Verdict.NO_DATA)
         assert any("401" in note for note in report.notes), report.notes
+
+
+class Killer:
+    """Answers as a judge, and kills the process that runs the monitor at its n-th call."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] | None = None
+        self.at = 0
+
+    def __call__(self, _: object, serial: int) -> Says:
+        if serial == self.at and self.process is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
+        return Says(delay=0.01)
+
+
+_RUN = """
+import sys
+from pathlib import Path
+from many import monitor, run
+from pf_monitor.quality.judging.spark import spark_benches
+from pf_monitor.quality.monitor import Judge, JudgeKind
+judge = Judge(JudgeKind.OPENAI, model="double", base_url=sys.argv[1], concurrency=4)
+run(monitor(judge=judge), Path(sys.argv[2]), Path(sys.argv[3]), spark_benches())
+"""
+
+
+def test_a_run_that_is_killed_in_a_wave_asks_again_only_about_what_was_under_way(data, tmp_path):
+    killer, environment = Killer(), os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with judge_double(killer) as double:
+        command = [sys.executable, "-c", _RUN, double.url, str(data), str(tmp_path / "kept")]
+        killer.at = 25
+        with subprocess.Popen(command, env=environment, text=True) as killer.process:
+            killer.process.wait(timeout=180)
+        assert killer.process.returncode == -signal.SIGKILL
+        # Another engine takes up what Spark left.
+        report = run(monitor(judge=told(double)), data, tmp_path / "kept")
+        [metric] = report.metrics
+        assert (report.ending, metric.judged) == (Ending.COMPLETE, ROWS)
+        assert set(Counter(rows_asked(double)).values()) <= {1, 2}
+        asked_again = len(double.asked) - ROWS
+        with closing(sqlite3.connect(tmp_path / "kept" / "monitors" / "judgements.sqlite")) as ledger:
+            calls = dict(ledger.execute("SELECT state, count(*) FROM calls GROUP BY state"))
+        assert calls["answered"] == ROWS
+        assert asked_again <= calls.get("interrupted", 0) <= 4
+        assert not any((tmp_path / "kept" / "monitors" / "shares").iterdir())
 
 
 def test_an_executor_that_dies_ends_the_run_with_a_report(spark, data, tmp_path):

@@ -24,6 +24,9 @@ MONITOR = Path(__file__).parent / "monitors" / "answers.yaml"
 """A monitor of groundedness and fluency, and of tokens, over the last day."""
 
 
+SCORES = 'customEvents | where name == "gen_ai.evaluation.result"'
+
+
 class Exchange(NamedTuple):
     """What a flow run is about."""
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 from judge_server import Says, judge_double
-from scene import GOOD
+from scene import GOOD, SCORES
 from test_run import by_metric, judged_by, run
 
 from pf_monitor.quality.anchors import AnchorError, accuracy, compare_anchors, read_anchors
@@ -43,7 +43,7 @@ def test_a_judge_that_has_changed_is_told_from_a_flow_that_has(store, tmp_path):
         "The judge of fluency has changed: it scores the 20 anchors 3.00 on average, and 4.00 in the run before. Do "
         "not take that for a change of the flow."
     ) in third.notes
-    assert store.rows("customEvents | count") == [{"Count": 10}]
+    assert store.rows(f"{SCORES} | count") == [{"Count": 10}]
 
 
 def test_labels_turn_the_judges_rate_into_that_of_people(store, tmp_path):

@@ -15,7 +15,7 @@ from contextlib import closing
 
 import pytest
 from judge_server import Says, judge_double
-from scene import Exchange
+from scene import SCORES, Exchange
 from test_run import by_metric, judged_by, run
 
 from pf_monitor.quality.judging.ledger import Ledger
@@ -72,7 +72,7 @@ def test_killed_at_random_calls_and_started_again_every_row_is_judged_once(store
     assert set(asked) == {f"row {number}" for number in range(ROWS)}
     # The bill of what was answered is that of a run that was not killed; what was lost is on it too, by itself.
     assert tokens == ROWS * METRICS * 1_050
-    scores = store.rows("customEvents | summarize scores = count() by operation_Id, tostring(customDimensions)")
+    scores = store.rows(f"{SCORES} | summarize scores = count() by operation_Id, tostring(customDimensions)")
     assert [row["scores"] for row in scores] == [1] * (ROWS * METRICS)
 
 
@@ -91,8 +91,8 @@ def test_scores_that_were_sent_before_a_kill_are_not_sent_again(store, tmp_path,
         with monkeypatch.context() as patched, pytest.raises(KilledError):
             patched.setattr(Ledger, "mark_written", die)
             run(store, file)
-        assert store.rows("customEvents | count") == [{"Count": 20}]
+        assert store.rows(f"{SCORES} | count") == [{"Count": 20}]
         report = run(store, file)
     assert (by_metric(report)["fluency"].judged, len(double.asked)) == (10, 20)
-    assert store.rows("customEvents | count") == [{"Count": 20}]
+    assert store.rows(f"{SCORES} | count") == [{"Count": 20}]
     assert re.match(r"This takes up the run of .*, which was interrupted\.", report.notes[0])

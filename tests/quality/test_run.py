@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections import Counter
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import documented_objects
 import pytest
+from asked import ABOUT_JOBS, USUAL
 from judge_server import Says, judge_double
-from scene import BAD, GOOD, Exchange, monitor_file, scene
+from scene import BAD, GOOD, SCORES, Exchange, monitor_file, scene
 from typer.testing import CliRunner
 
 from pf_monitor.cli import app
-from pf_monitor.quality import reading, run_monitor
+from pf_monitor.quality import languages, reading, run_monitor, topics
+from pf_monitor.quality import report as reports
 from pf_monitor.quality.report import Ending, Verdict
 
 DOCUMENTED = Path(__file__).parent / "documented"
@@ -99,6 +102,34 @@ def test_scores_stand_beside_the_runs_that_they_judge(store, tmp_path):
     assert {bad["evaluator"] for bad in page["worst"]} <= set(versions.values())
 
 
+def test_the_verdicts_of_the_latest_run_are_on_the_page_of_quality_and_in_the_report(store, tmp_path, pf_monitor):
+    store.run_flow([GOOD] * 30 + [BAD] * 10)
+    run(store, monitor_file(tmp_path))
+    first = {one["metric"]: one for one in store.page("/quality.json?last=1d")["verdicts"]}
+    assert (first["groundedness"]["verdict"], first["groundedness"]["more_rows"]) == ("inconclusive", 296)
+    store.run_flow([BAD] * 60)
+    second = run(store, monitor_file(tmp_path))
+    said = store.page("/quality.json?last=1d")["verdicts"]
+    assert [(one["metric"], one["measure"], one["verdict"], one["judged"]) for one in said] == [
+        ("fluency", "pass rate", "pass", 100),
+        ("groundedness", "pass rate", "fail", 100),
+        ("tokens", "tokens of a group", "fail", 100),
+        ("tokens", "total tokens", "fail", 100),
+    ]
+    (groundedness,) = [one for one in second.metrics if one.metric == "groundedness"]
+    fail = said[1]
+    assert (fail["value"], fail["threshold"], fail["more_rows"]) == (0.3, 0.7, None)
+    assert (fail["low"], fail["high"]) == (groundedness.pass_rate_low, groundedness.pass_rate_high)
+    assert (fail["evaluator"], fail["ending"]) == (groundedness.evaluator, "complete")
+    assert (fail["monitor"], fail["flow"]) == ("answers", "")
+    window = [datetime.fromisoformat(fail[end]) for end in ("window_start", "window_end")]
+    assert window == [datetime.fromisoformat(one) for one in (second.window_start, second.window_end)]
+    assert not store.page("/quality.json?last=1d&flow=chat")["verdicts"]  # the monitor is of all flows
+    printed = CliRunner().invoke(app, ["report", "quality", "--url", store.url, "--since", "1d"])
+    (line,) = [line for line in printed.stdout.splitlines() if "groundedness" in line and "FAIL" in line]
+    assert " ".join(line.split()[:11]) == "answers groundedness FAIL 30.0% 21.9% to 39.6% at least 70.0% 100"
+
+
 def test_aggregates_are_metrics_under_the_names_of_azures_monitor(store, tmp_path):
     store.run_flow([GOOD] * 3 + [BAD])
     run(store, monitor_file(tmp_path))
@@ -128,7 +159,7 @@ def test_a_window_that_overlaps_is_free_and_writes_nothing_twice(store, tmp_path
     assert (first.bill.calls, second.bill.calls, len(double.asked)) == (20, 10, 30)
     assert by_metric(second)["fluency"].judged == 15
     assert "20 judgements were known from earlier runs and cost nothing." in second.notes
-    assert store.rows("customEvents | count") == [{"Count": 30}]
+    assert store.rows(f"{SCORES} | count") == [{"Count": 30}]
 
 
 def test_pages_of_a_large_window_are_read_to_the_end(store, tmp_path, monkeypatch):
@@ -145,7 +176,7 @@ def test_a_sample_is_the_same_for_every_metric_and_every_run(store, tmp_path):
     assert {(one.sampled, one.judged) for report in reports for one in report.metrics} == {
         (reports[0].metrics[0].sampled,) * 2
     }
-    judged = store.rows("customEvents | summarize scores = count() by operation_Id")
+    judged = store.rows(f"{SCORES} | summarize scores = count() by operation_Id")
     assert {row["scores"] for row in judged} == {2}
     assert 40 <= len(judged) <= 80
 
@@ -255,7 +286,7 @@ def test_a_store_that_goes_away_leaves_a_report_and_nothing_is_judged_twice(tmp_
             double.script = lambda *_: Says()
             with scene(directory) as again:
                 whole = run(again, file)
-                written = again.rows("customEvents | count")
+                written = again.rows(f"{SCORES} | count")
     assert lost.ending == Ending.FAILED
     assert "The store does not answer" in lost.notes[0]
     assert lost.notes[0].endswith("What was judged until then is kept.")
@@ -286,6 +317,45 @@ def test_what_has_changed_since_the_window_before_is_told_as_drift(store, tmp_pa
     (told,) = receiver.received
     assert told["title"] == "answers: drift of prompt_tokens, total_tokens, answer_length"
     assert "prompt_tokens: 100.00 before, 150.00 now, Cliff's delta +1.00" in told["message"]
+
+
+def test_a_new_topic_is_reported_with_examples_and_told_without_anybodys_words(store, tmp_path, receiver, pf_monitor):
+    tell(store, receiver)
+    usual, new = ([GOOD._replace(question=question) for question in some[:32]] for some in (USUAL, ABOUT_JOBS))
+    store.run_flow(usual * 2, ago=timedelta(hours=30))
+    store.run_flow(usual + new)
+    done = pf_monitor("run", monitor_file(tmp_path), "--url", store.url)
+    (kept,) = reports.paths(store.directory, "answers")
+    topic = {one.quantity: one for one in reports.read(kept).drift}["question_topic"]
+    assert (topic.drifted, topic.before, topic.effect_name) == (True, None, "Cramér's V")
+    grown, shrunk = sorted(topic.shares, key=lambda one: one.before - one.now)
+    assert (grown.before, grown.now, shrunk.before, shrunk.now) == (0.0, 0.5, 1.0, 0.5)
+    assert len(grown.examples) == 3
+    assert set(grown.examples) <= set(ABOUT_JOBS)
+    said = f"question_topic: {grown.category} 0.0% before, 50.0% now; {shrunk.category} 100.0% before, 50.0% now"
+    assert f"  DRIFT  {said}, Cramér's V 0.57, p = " in done.stdout
+    assert "         topic 2: {}\n                  {}\n                  {}\n".format(*grown.examples) in done.stdout
+    assert "  same   answer_language: en 100.0% before, 100.0% now, Cramér's V 0.00, p = 1" in done.stdout
+    (told,) = receiver.received
+    assert told["title"].startswith("answers: drift of ")
+    assert f"{said}, Cramér's V 0.57, p = " in told["message"]
+    assert not [question for question in USUAL + ABOUT_JOBS if question in told["message"]]
+
+
+def test_a_report_says_once_what_to_install_to_see_more(store, tmp_path, monkeypatch):
+    for name in ("py3langid.langid", "wordllama"):
+        monkeypatch.setitem(sys.modules, name, None)
+    languages._identifier.cache_clear()
+    topics._model.cache_clear()
+    store.run_flow([GOOD] * 30, ago=timedelta(hours=30))
+    store.run_flow([GOOD] * 30)
+    report = run(store, monitor_file(tmp_path))
+    assert (report.ending, {"latency_ms", "question_length"} <= {one.quantity for one in report.drift}) == (
+        Ending.COMPLETE,
+        True,
+    )
+    hints = [note for note in report.notes if "pf-monitor[drift]" in note]
+    assert hints == ["Languages and topics were not compared. To see them too: pip install 'pf-monitor[drift]'"]
 
 
 @pytest.mark.parametrize("name", ["both_signals", "tokens", "quality"])

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulation import simulate
 
-from pf_monitor.quality.drift import benjamini_hochberg, compare, look_level, mann_whitney
+from pf_monitor.quality.categories import chi_squared_survival, compare_categories
+from pf_monitor.quality.drift import Measures, benjamini_hochberg, compare, look_level, mann_whitney
 from pf_monitor.quality.monitor import Sampling
 from pf_monitor.quality.report import Verdict
 from pf_monitor.quality.sampling import draw, effective_size
@@ -133,14 +134,72 @@ def test_what_has_not_changed_is_seldom_called_drift_and_what_has_is_found():
     chance = random.Random(5)
     level = look_level(30)
 
-    def look(shift: float) -> bool:
-        now = {name: [chance.lognormvariate(shift, 1) for _ in range(200)] for name in ("latency", "tokens", "length")}
-        before = {name: [chance.lognormvariate(0, 1) for _ in range(200)] for name in now}
-        return any(one.is_drift for one in compare(now, before, level))
+    topics = [f"topic {number}" for number in range(8)]
+    usual = [30, 20, 15, 12, 10, 6, 4, 3]
 
-    months = [any(look(0) for _ in range(30)) for _ in range(20)]
+    def window(shift: float, moved: int) -> Measures:
+        """What is known of 200 runs, of which some are about a topic of their own."""
+        names = ("latency", "tokens", "length")
+        numbers = {name: [chance.lognormvariate(shift, 1) for _ in range(200)] for name in names}
+        asked = [*chance.choices(topics, usual, k=200 - moved), *["new"] * moved]
+        spoken = chance.choices(["en", "de", "fr"], [90, 9, 1], k=200)
+        return Measures(numbers, {"topic": asked, "language": spoken})
+
+    def drifted(shift: float = 0, moved: int = 0) -> set[str]:
+        found = compare(window(shift, moved), window(0, 0), level)
+        return {one.measure for one in found if one.is_drift}
+
+    months = [any(drifted() for _ in range(30)) for _ in range(20)]
     assert sum(months) <= 3  # one in twenty is stated; more than three would come by chance in 1.6 % of such tests
-    assert sum(look(0.8) for _ in range(20)) == 20
+    assert all(drifted(shift=0.8) >= {"latency", "tokens", "length"} for _ in range(20))
+    assert all(drifted(moved=40) == {"topic"} for _ in range(20))
+
+
+@pytest.mark.parametrize("sizes", [(300, 300), (300, 40), (25, 25)])
+def test_categories_that_have_not_changed_differ_by_chance_as_often_as_is_said(sizes):
+    chance = random.Random(7)
+    names, shares = "abcdefgh", [40, 25, 15, 8, 5, 4, 2, 1]
+
+    def p() -> float:
+        now, before = (chance.choices(names, shares, k=size) for size in sizes)
+        return compare_categories(now, before).p
+
+    found = [p() for _ in range(2_000)]
+    # Four standard errors: what the test says by chance once in 30,000 times.
+    assert sum(one <= 0.05 for one in found) / 2_000 <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 2_000)
+    assert sum(one <= 0.01 for one in found) / 2_000 <= 0.01 + 4 * math.sqrt(0.01 * 0.99 / 2_000)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "freedom", "expected"),
+    [
+        (3.841458820694124, 1, 0.05),
+        (14.067140449340169, 7, 0.05),
+        (20.090235029663233, 8, 0.01),
+        (100.0, 1, 1.5239706048321052e-23),
+        (0.0, 3, 1.0),
+        (2_000.0, 2, 0.0),
+    ],
+)
+def test_the_chance_of_so_much_is_that_of_the_chi_squared_distribution(statistic, freedom, expected):
+    assert chi_squared_survival(statistic, freedom) == pytest.approx(expected, rel=1e-9, abs=1e-300)  # scipy.stats.chi2
+
+
+def test_categories_are_compared_by_their_shares():
+    found = compare_categories(["new"] * 60 + ["old"] * 240, ["old"] * 300)
+    assert found.p == pytest.approx(3.2e-16, rel=0.02)  # Pearson's statistic is 600 * 18000² / (300 * 300 * 60 * 540)
+    assert found.v == pytest.approx(0.3311, abs=1e-4)
+    assert found.shares == (("new", 0.2, 0.0), ("old", 0.8, 1.0))
+    assert compare_categories(["a"] * 30, ["b"] * 30).v == pytest.approx(1)
+    assert compare_categories(["a"] * 30, ["a"] * 30) == (0.0, 1.0, (("a", 1.0, 1.0),))
+
+
+def test_what_is_too_rare_to_be_compared_is_pooled_until_each_window_expects_five():
+    now = ["en"] * 80 + ["de"] * 14 + ["fr"] * 3 + ["it"] * 3
+    before = ["en"] * 90 + ["de"] * 6 + ["pl"] * 4
+    assert {one.category for one in compare_categories(now, before).shares} == {"en", "de", "other"}
+    few = compare_categories(["en"] * 97 + ["fr"] * 3, ["en"] * 100)
+    assert few == (0.0, 1.0, (("other", 1.0, 1.0),))  # three rows are too few to say anything
 
 
 def test_a_rank_test_of_known_samples():

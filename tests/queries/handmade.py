@@ -173,6 +173,23 @@ def score(operation: str, minute: float, metric: str, value: float | None, label
     return item("EventData", base, minute + 1, operation, f"{operation}-rag")
 
 
+def verdict(minute: float, monitor: str, run: str, metric: str, measure: str, label: str, **facts: Any) -> Any:
+    """What a monitor's run says of a threshold."""
+    properties = {
+        "pf_monitor.monitor": monitor,
+        "pf_monitor.verdict.run": run,
+        "gen_ai.evaluation.name": metric,
+        "pf_monitor.verdict.measure": measure,
+        "pf_monitor.verdict.label": label,
+        "pf_monitor.verdict.signal": "quality",
+        "pf_monitor.verdict.ending": "complete",
+        "pf_monitor.verdict.window_start": (START - timedelta(days=1)).isoformat(),
+        "pf_monitor.verdict.window_end": START.isoformat(),
+        **{f"pf_monitor.{name.replace('__', '.')}": str(value) for name, value in facts.items()},
+    }
+    return item("EventData", {"name": "pf_monitor.verdict", "properties": properties}, minute, "")
+
+
 STACK = """Traceback (most recent call last):
   File "/app/flow.py", line 12, in chat
     return retrieve(question)
@@ -266,7 +283,28 @@ def rows() -> list[Any]:
         counter("Private Bytes", 0, 100e6),
         counter("Private Bytes", 5, 300e6),
     ]
+    found += [
+        # Of an earlier run; the average has no threshold any more.
+        verdict(-4_000, "answers", "r1", "groundedness", "pass rate", "fail", verdict__value=0.1),
+        verdict(-4_000, "answers", "r1", "groundedness", "average score", "pass", verdict__value=4.5),
+        # Sent twice, as after an interruption.
+        *(
+            verdict(
+                *(minute, "answers", "r2", "groundedness", "pass rate", "inconclusive"),
+                **{"verdict__value": 0.75, "verdict__low": 0.5, "verdict__high": 0.875, "verdict__threshold": 0.7},
+                **{"verdict__rows": 20, "verdict__more_rows": 300, "evaluator": "judge 1", "flow": "rag"},
+            )
+            for minute in (50, 51)
+        ),
+        verdict(
+            *(51, "answers", "r2", "tokens", "total tokens", "pass"),
+            **{"verdict__value": 4_000, "verdict__threshold": 5_000, "verdict__rows": 40, "flow": "rag"},
+        ),
+        verdict(-1_000, "nightly", "n1", "fluency", "pass rate", "watched", verdict__value=1, verdict__rows=3),
+    ]
     outside = [
+        verdict(60, "answers", "r3", "groundedness", "pass rate", "fail"),
+        verdict(-31 * 24 * 60, "retired", "x1", "groundedness", "pass rate", "fail"),
         *run("early", -0.001, "rag", 9000, {"answer": call("gpt-4o", (7, 7), 7.0, 9000)}, outcome="error"),
         *run("late", 60, "rag", 9000, {"answer": call("gpt-4o", (7, 7), 7.0, 9000)}, outcome="error"),
         error("late", 60, "KeyError", "late", "answer"),

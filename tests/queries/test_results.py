@@ -386,6 +386,39 @@ def test_quality_written_are_the_scores_of_one_monitor(store: Store) -> None:
     assert rows == [("a1", "a1-rag", "groundedness")]
 
 
+VERDICTS = names(
+    "timestamp monitor flow metric measure verdict value low high threshold judged more_rows window_start window_end"
+    " ending evaluator"
+)
+
+
+def test_quality_verdicts_are_those_of_each_monitors_latest_run(store: Store) -> None:
+    window = (at(-24 * 60), at(0), "complete")
+    rag = [
+        (
+            at(51),
+            "answers",
+            "rag",
+            "groundedness",
+            "pass rate",
+            "inconclusive",
+            0.75,
+            0.5,
+            0.875,
+            0.7,
+            20,
+            300,
+            *window,
+            "judge 1",
+        ),
+        (at(51), "answers", "rag", "tokens", "total tokens", "pass", 4000.0, None, None, 5000.0, 40, None, *window, ""),
+    ]
+    nightly = (at(-1000), "nightly", "", "fluency", "pass rate", "watched", 1.0, None, None, None, 3, None, *window, "")
+    assert ask(store, "quality_verdicts", **HOUR) == [VERDICTS, *rag, nightly]
+    assert ask(store, "quality_verdicts", Filters(flow="rag"), **HOUR) == [VERDICTS, *rag]
+    assert ask(store, "quality_verdicts", Filters(flow="chat"), **HOUR) == [VERDICTS]
+
+
 # What filters select: (requests, model calls, tokens), and the nodes that ran.
 
 SELECTED = [

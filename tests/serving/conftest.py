@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from typing import Any
 import httpx
 import pytest
 from local_rows import ask_with_dimensions
+from ports import free_port
 
 from pf_monitor.insights.server import running
 from pf_monitor.local import connection_string
@@ -130,6 +130,8 @@ class Lab:
                 wait_for(url + "/health", process, log)
                 yield url
             finally:
+                if process.poll() is not None:
+                    raise AssertionError(f"the server ended by itself\n{log.read_text()}")
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait(30)
 
@@ -215,12 +217,6 @@ class Lab:
 
 def pf() -> str:
     return str(Path(sys.executable).with_name("pf"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict
 
 from pf_monitor.tokens.usage import Usage, read_usage, updated
 
@@ -137,6 +138,30 @@ ANSWERS = {
     "Anthropic's first event": {"type": "message_start", "message": {"usage": USAGE}},
     "the last event of Responses": {"type": "response.completed", "response": {"usage": USAGE}},
 }
+
+
+class Model(BaseModel):
+    """What SDKs make of an answer: some fields of its own, and those that it did not expect."""
+
+    model_config = ConfigDict(extra="allow")
+    total_tokens: int | None = None
+
+
+class Computing(Model):
+    """A model that tells one count by a property."""
+
+    @property
+    def completion_tokens(self) -> int:
+        return 7
+
+
+@pytest.mark.parametrize(("usage", "expected"), SHAPES.values(), ids=SHAPES)
+def test_the_usage_as_a_model(usage: dict[str, Any], expected: Usage) -> None:
+    assert read_usage(Model.model_validate(usage)) == expected
+
+
+def test_a_property_of_a_model_counts() -> None:
+    assert read_usage(Computing.model_validate({"prompt_tokens": 3})) == Usage(3, 7)
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import httpx
+from web_items import VERDICTS
 
 from pf_monitor.cli._source import Source
 from pf_monitor.demo.stage import set_up
@@ -71,5 +72,7 @@ def scene() -> Iterator[Scene]:
             given.raise_for_status()
         stage.flow.stop()
         url = f"http://127.0.0.1:{stage.insights_port}"
+        said = [{**one, "time": datetime.now(UTC).isoformat()} for one in VERDICTS]
+        httpx.post(f"{url}/v2.1/track", content=json.dumps(said), trust_env=False).raise_for_status()
         with ServerSource.connect(url) as source:
             yield Scene(url, source, answers, len(answers), len(_FEEDBACK))

@@ -351,6 +351,16 @@ def test_quality_shows_feedback(window: Open, served: Scene) -> None:
     assert "Too short." in page.locator("main").inner_text()
 
 
+def test_quality_shows_verdicts_that_need_no_colour(window: Open) -> None:
+    page = window().go("/quality")
+
+    monitors = page.get_by_role("region", name="Monitors")
+    badges = [badge.split() for badge in monitors.locator(".badge").all_inner_texts()]
+    assert badges == [["✓", "pass"], ["?", "inconclusive"], ["✕", "fail"]]
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_the_seven_numbers_agree(window: Open, served: Scene, run_report: Callable[..., Any]) -> None:
     """In the page, in its twin, in the terminal report and in the query itself."""
     keys = ("requests", "total_tokens", "cost_usd", "error_rate", "p50_ms", "p95_ms", "p99_ms")

@@ -26,6 +26,7 @@ from pf_monitor.views.requests import requests
 from pf_monitor.views.scope import Scope
 from pf_monitor.views.tokens import tokens
 from pf_monitor.views.trace import trace
+from pf_monitor.web.formats import MISSING
 from pf_monitor.web.site import routes
 
 
@@ -177,6 +178,29 @@ def test_without_scores_quality_says_where_they_come_from(empty: httpx.Client) -
 
     assert "Nothing was judged in this time" in words
     assert "record_feedback" in words
+
+
+def test_quality_shows_what_monitors_say(client: httpx.Client) -> None:
+    words = shown(client, f"/quality?{RANGE}").words
+
+    window = "2024-04-30 12:00 to 2024-05-01 12:00 said 2024-05-01 12:45 gpt-4o, azure-ai-evaluation 1.18.10"
+    for line in (
+        "answers flow chat groundedness pass rate ? inconclusive 296 more judged answers settle it 75.0 %"
+        f" 59.8 % to 85.8 % at least 70.0 % 40 {window}",
+        f"answers flow chat groundedness average score ✓ pass 4.1 {MISSING} at least 3.5 40 {window}",
+        f"answers flow chat tokens total tokens ✕ fail The run ended: out of budget 1,234,567 {MISSING}"
+        f" at most 1,000,000 40 {window}",
+    ):
+        assert line in words, words
+    assert "49" not in words.split()
+
+
+def test_the_latest_verdict_is_shown_where_nothing_was_judged_lately(client: httpx.Client) -> None:
+    later = shown(client, "/quality?from=2024-05-20T12:00:00Z&to=2024-05-20T13:00:00Z").words
+    assert "? inconclusive" in later
+    assert "Nothing was judged in this time" in later
+    of_another_flow = shown(client, f"/quality?{RANGE}&flow=other").words
+    assert "inconclusive" not in of_another_flow
 
 
 def test_a_filter_that_fits_nothing_says_so(client: httpx.Client) -> None:

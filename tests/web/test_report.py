@@ -42,6 +42,7 @@ def test_the_page_has_the_numbers_and_the_failed_requests(source: Source) -> Non
     assert "Failed requests The latest" in found.words
     assert FAILED in found.words
     assert "user_feedback 0.0 % 1" in found.words
+    assert "groundedness pass rate ? inconclusive 296 more judged answers settle it 75.0 %" in found.words
     assert "openai.RateLimitError" in found.words
 
 

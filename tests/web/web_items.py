@@ -74,6 +74,32 @@ def call(minute: float, operation: str, seconds: float, *, ok: bool = True, **pr
     return item("RemoteDependencyData", minute, operation, named, parent=f"flow-{operation[0]}", **base)
 
 
+def verdict(metric: str, measure: str, label: str, *, ending: str = "complete", **facts: object) -> dict[str, Any]:
+    named = {
+        "pf_monitor.monitor": "answers",
+        "pf_monitor.flow": "chat",
+        "pf_monitor.evaluator": "gpt-4o, azure-ai-evaluation 1.18.10",
+        "gen_ai.evaluation.name": metric,
+        "pf_monitor.verdict.measure": measure,
+        "pf_monitor.verdict.run": "r1",
+        "pf_monitor.verdict.signal": "quality",
+        "pf_monitor.verdict.ending": ending,
+        "pf_monitor.verdict.rows": 40,
+        "pf_monitor.verdict.window_start": (START - timedelta(days=1)).isoformat(),
+        "pf_monitor.verdict.window_end": START.isoformat(),
+        **{f"pf_monitor.verdict.{name}": value for name, value in {"label": label, **facts}.items()},
+    }
+    return item("EventData", 45, "", named, name="pf_monitor.verdict")
+
+
+VERDICTS = [
+    verdict(
+        "groundedness", "pass rate", "inconclusive", value=0.75, low=0.598, high=0.858, threshold=0.7, more_rows=296
+    ),
+    verdict("groundedness", "average score", "pass", value=4.1, threshold=3.5),
+    verdict("tokens", "total tokens", "fail", value=1_234_567, threshold=1_000_000, ending="out of budget"),
+]
+
 ITEMS = [
     flow(1, GOOD, 2, question="How much?", answer="Ten euros.", context=["a price list"]),
     call(1, GOOD, 1.5),
@@ -110,6 +136,8 @@ ITEMS = [
         parent="flow-c",
         name="gen_ai.evaluation.result",
     ),
+    *VERDICTS,
+    verdict(NASTY[:100], "pass rate", NASTY[:60]),
 ]
 
 PAGES = [

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn
 
@@ -14,8 +13,9 @@ import typer
 
 from pf_monitor.cli._azure import ResourceId, Workspace, azure_source, read_target
 from pf_monitor.cli._local import needs_extra, needs_local_extra
+from pf_monitor.cli.monitor._options import Collected, Engine, JudgedOn, Url
 from pf_monitor.cli.monitor._reading import File, read_file, say_problems
-from pf_monitor.local import PORT, default_directory
+from pf_monitor.local import default_directory
 from pf_monitor.settings import CONNECTION_STRING
 
 if TYPE_CHECKING:
@@ -35,13 +35,6 @@ UNFINISHED: Final = 4
 """The exit code where the store or the judge was lost, or the run was stopped."""
 
 
-class Engine(StrEnum):
-    """Where rows are judged."""
-
-    ASYNCIO = "asyncio"
-    SPARK = "spark"
-
-
 def run(
     file: File,
     *,
@@ -49,14 +42,9 @@ def run(
         bool, typer.Option("--once", help="Run now, whatever the trigger says. That is the default.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    collected: Annotated[
-        str | None,
-        typer.Option(metavar="PLACE", help="Read the collected data in this folder or blob container."),
-    ] = None,
-    engine: Annotated[Engine, typer.Option(help="Where it is judged: in this process, or on Spark.")] = Engine.ASYNCIO,
-    url: Annotated[
-        str | None, typer.Option(help=f"A running local Application Insights. Default: http://127.0.0.1:{PORT}.")
-    ] = None,
+    collected: Collected = None,
+    engine: JudgedOn = Engine.ASYNCIO,
+    url: Url = None,
     resource_id: ResourceId = None,
     workspace: Workspace = None,
 ) -> None:
@@ -208,6 +196,7 @@ def show(report: RunReport, console: Console) -> None:
     from rich.text import Text
 
     from pf_monitor.cli.monitor.history import render
+    from pf_monitor.quality.notices import most_changed, said_drift
 
     render([report], console)
     for metric in report.metrics:
@@ -221,12 +210,11 @@ def show(report: RunReport, console: Console) -> None:
             console.print(Text(f"  {metric.metric}: {counted}"))
     for drift in report.drift:
         mark = "DRIFT" if drift.drifted else "same "
-        console.print(
-            Text(
-                f"  {mark}  {drift.quantity}: {drift.before:,.2f} before, {drift.now:,.2f} now, "
-                f"{drift.effect_name} {drift.effect:+.2f}, p = {drift.p_value:.2g}"
-            )
-        )
+        console.print(Text(f"  {mark}  {said_drift(drift)}"))
+        for share in most_changed(drift) if drift.drifted else ():
+            for number, text in enumerate(share.examples):
+                before = f"{share.category}:" if number == 0 else " " * (len(share.category) + 1)
+                console.print(Text(f"         {before} {' '.join(text.split())[:100]}"))
     _show_worst(report, console)
 
 

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import typer
 
+from pf_monitor.cli._azure import ResourceId, Workspace, read_target
 from pf_monitor.cli._local import fail
+from pf_monitor.cli.monitor._options import Collected, Engine, JudgedOn, Url
 from pf_monitor.cli.monitor._reading import File, monitor_of
 
 if TYPE_CHECKING:
@@ -23,22 +25,36 @@ if TYPE_CHECKING:
 
 def schedule(
     file: File,
-    url: Annotated[
-        str | None, typer.Option(help="Given on to `run`: a running local Application Insights.", show_default=False)
-    ] = None,
+    collected: Collected = None,
+    engine: JudgedOn = Engine.ASYNCIO,
+    url: Url = None,
+    resource_id: ResourceId = None,
+    workspace: Workspace = None,
 ) -> None:
     """Stay, and run a monitor whenever its trigger comes, until Ctrl-C.
 
-    Each run is a process of its own that reads the file anew. What passes during a run is left out.
+    Each run is a process of its own that reads the file anew. What passes during a run is left out. The options are
+    given on to `run`.
 
     `pf-monitor monitor schedule monitor.yaml`
+
+    `pf-monitor monitor schedule monitor.yaml --collected ./collected --engine spark`
     """
     monitor = monitor_of(file)
     if monitor.trigger is None:
         fail(f"{file} has no trigger, so that nothing says when to run.")
-    command = [sys.executable, "-c", "from pf_monitor.cli import main; main()", "monitor", "run", str(file)]
+    read_target(resource_id, workspace)  # what is wrong with it is said now, not when the first run begins
+    given = {
+        "--collected": collected,
+        "--engine": engine,
+        "--url": url,
+        "--resource-id": resource_id,
+        "--workspace": workspace,
+    }
+    options = [part for name, value in given.items() if value is not None for part in (name, value)]
+    command = [sys.executable, "-c", "from pf_monitor.cli import main; main()", "monitor", "run", str(file), *options]
     try:
-        follow(monitor.trigger, lambda: _run([*command, *(("--url", url) if url else ())]))
+        follow(monitor.trigger, lambda: _run(command))
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
 

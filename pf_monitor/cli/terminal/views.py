@@ -63,6 +63,8 @@ def print_tokens(data: Tokens, console: Console) -> None:
 def print_quality(data: Quality, console: Console) -> None:
     """Print generation quality."""
     print_head(data["scope"], console)
+    if data["verdicts"]:
+        print_table("Monitors, by their latest run", _VERDICTS, map(_verdict, data["verdicts"]), console)
     if not data["metrics"]:
         console.print("No answer has a score in this time: neither a judge nor a person has given one.\n")
         return
@@ -142,6 +144,23 @@ def _bucket(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"tokens": label, "requests": row["requests"]}
 
 
+def _verdict(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    is_rate, is_tokens = row["measure"] == "pass rate", "tokens" in row["measure"]
+    show = formats.percent if is_rate else formats.count if is_tokens else formats.number
+    limit = "" if row["threshold"] is None else f"{'at most' if is_tokens else 'at least'} {show(row['threshold'])}"
+    ended = "" if row["ending"] in {"", "complete"} else row["ending"]
+    settled = f"{row['more_rows']:,} more rows settle it" if row["more_rows"] else ""
+    return {
+        **row,
+        "metric": row["metric"] if is_rate else f"{row['metric']}: {row['measure']}",
+        "verdict": row["verdict"].upper(),
+        "value": show(row["value"]),
+        "interval": formats.interval(row["low"], row["high"]),
+        "threshold": limit,
+        "note": ", ".join(one for one in (settled, ended) if one),
+    }
+
+
 def _metric(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return {
         **row,
@@ -159,6 +178,11 @@ def _process(data: Operations) -> list[tuple[str, ...]]:
     if memory:
         facts.append(("Memory, most", formats.size(max(memory))))
     return facts
+
+
+def _same(value: str) -> str:
+    """What is written already, and is not to be broken over lines."""
+    return value
 
 
 _SPENT = (
@@ -210,6 +234,17 @@ _SESSIONS = (
     Column("Requests", "requests", formats.count),
     Column("Total", "total_tokens", formats.count),
     Column("Cost", "cost_usd", formats.cost),
+)
+_VERDICTS = (
+    Column("Monitor", "monitor"),
+    Column("Metric", "metric"),
+    Column("Verdict", "verdict", _same),
+    Column("Value", "value", _same),
+    Column("95 %", "interval", _same, any),
+    Column("Threshold", "threshold", _same, any),
+    Column("Judged", "judged", formats.count),
+    Column("Said (UTC)", "timestamp", formats.clock),
+    Column("", "note", telling=any),
 )
 _METRICS = (
     Column("Metric", "metric"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -29,6 +30,12 @@ _MOST_WAITING = 32_000_000
 
 _waiting = 0
 _waiting_lock = threading.Lock()
+
+
+@lru_cache(maxsize=256)
+def _host_and_port(base_url: str) -> tuple[str, int | None]:
+    address = urlsplit(base_url)
+    return address.hostname or "", address.port
 
 
 class Attempt:
@@ -71,8 +78,7 @@ class Call:
         self.exchange = exchange
         self.asked_for_usage = False
         self._base_url = base_url
-        address = urlsplit(base_url)
-        host = address.hostname or ""
+        host, port = _host_and_port(base_url)
         self._provider = "azure.ai.openai" if is_azure or host.endswith(_AZURE_HOSTS) else "openai"
         model = exchange.requested_model
         name = f"{exchange.operation} {model}" if model else exchange.operation
@@ -82,8 +88,8 @@ class Call:
         attributes[names.PROVIDER_NAME] = attributes[names.SYSTEM] = self._provider
         attributes[names.REQUEST_MODEL] = model
         attributes[names.SERVER_ADDRESS] = host
-        if address.port not in _DEFAULT_PORTS:
-            attributes[names.SERVER_PORT] = address.port or 0
+        if port not in _DEFAULT_PORTS:
+            attributes[names.SERVER_PORT] = port or 0
         attributes.update(exchange.request_attributes())
         if recorder.capture_content:
             self._keep(exchange.input_content())

@@ -108,6 +108,7 @@ class Exchange(ABC):
 
     def take_header(self, answer: Any) -> None:
         """Take what every answer and every chunk may carry: model, id and usage."""
+        answer = lenient.members(answer)
         self.model = lenient.text(lenient.member(answer, "model")) or self.model
         self.response_id = lenient.text(lenient.member(answer, "id")) or self.response_id
         if (usage := lenient.member(answer, "usage")) is not None:
@@ -348,6 +349,7 @@ _ENDPOINTS: dict[str, type[Exchange]] = {
     "/embeddings": Embeddings,
     "/responses": Responses,
 }
+"""By how the path ends, the longer endings first."""
 
 
 def exchange_for(method: str, url: str, body: Any) -> Exchange | None:
@@ -361,9 +363,9 @@ def exchange_for(method: str, url: str, body: Any) -> Exchange | None:
     if method.lower() != "post" or not isinstance(body, Mapping):
         return None
     path = url.partition("?")[0]
-    for ending in sorted(_ENDPOINTS, key=len, reverse=True):
+    for ending, exchange in _ENDPOINTS.items():
         if path.endswith(ending):
-            return _ENDPOINTS[ending](body)
+            return exchange(body)
     return None
 
 

@@ -126,9 +126,14 @@ class OpenRun(NamedTuple):
 
 
 class Ledger:
-    """The ledger, open for one process."""
+    """The ledger, open for one process.
 
-    def __init__(self, database: sqlite3.Connection, lock: sqlite3.Connection) -> None:
+    Attributes:
+        folder: Where it is.
+    """
+
+    def __init__(self, folder: Path, database: sqlite3.Connection, lock: sqlite3.Connection) -> None:
+        self.folder = folder
         self._database = database
         self._lock = lock
 
@@ -161,7 +166,7 @@ class Ledger:
         except sqlite3.DatabaseError as error:
             lock.close()
             raise LedgerError(f"{path} is damaged: {error}. Move it elsewhere; rows are judged anew then.") from error
-        return cls(database, lock)
+        return cls(folder, database, lock)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -181,11 +186,7 @@ class Ledger:
 
         Calls that were under way when it was interrupted are counted with what they may have used at most.
         """
-        self._database.execute("UPDATE calls SET state = 'interrupted' WHERE state = 'asking'")
-        self._database.execute(
-            "UPDATE judgements SET state = ?, interruptions = interruptions + 1 WHERE state = ?",
-            (State.UNANSWERED, State.ASKING),
-        )
+        self.interrupt()
         found = self._database.execute(
             "SELECT id, started, window_start, window_end FROM runs WHERE monitor = ? AND ended IS NULL "
             "AND window_end > ? AND window_end <= ? ORDER BY started DESC LIMIT 1",
@@ -200,6 +201,15 @@ class Ledger:
             (opened.id, monitor, _text(opened.started), *map(_text, window)),
         )
         return opened
+
+    def interrupt(self) -> None:
+        """Say that what was under way in another process was interrupted: the calls, and what they were about."""
+        with self._transaction():
+            self._database.execute("UPDATE calls SET state = 'interrupted' WHERE state = 'asking'")
+            self._database.execute(
+                "UPDATE judgements SET state = ?, interruptions = interruptions + 1 WHERE state = ?",
+                (State.UNANSWERED, State.ASKING),
+            )
 
     def end(self, run_id: str) -> None:
         """Say that a run has ended by itself."""
@@ -241,6 +251,16 @@ class Ledger:
             return None
         state, score, reason, was_cut, interruptions, written = found
         return Judgement(State(state), score, reason, bool(was_cut), interruptions, bool(written))
+
+    def judgements(self) -> list[tuple[Key, Judgement]]:
+        """Return all that is known."""
+        found = self._database.execute(
+            "SELECT run, metric, prompt, judge, state, score, reason, was_cut, interruptions FROM judgements"
+        )
+        return [
+            (Key(run, metric, prompt, judge), Judgement(State(state), score, reason, bool(was_cut), interruptions))
+            for run, metric, prompt, judge, state, score, reason, was_cut, interruptions in found
+        ]
 
     def scores(self, prefix: str, metric: str) -> dict[str, float]:
         """Return the scores by a metric of all runs whose id begins so, by the rest of that id."""
@@ -293,6 +313,14 @@ class Ledger:
             (call,) = self._database.execute("SELECT last_insert_rowid()").fetchone()
         return int(call)
 
+    def reserved_for(self, reserved: int) -> tuple[str, str] | None:
+        """Return the monitor and the run that something is reserved for; None where it is settled."""
+        # SQLite gives the number of a row that is gone to another, which is then a call that was answered.
+        found = self._database.execute(
+            "SELECT monitor, run_id FROM calls WHERE id = ? AND state <> 'answered'", (reserved,)
+        ).fetchone()
+        return None if found is None else (found[0], found[1])
+
     def settle_reserved(
         self,
         reserved: int,
@@ -300,6 +328,7 @@ class Ledger:
         run_id: str,
         calls: Iterable[Spent],
         judgements: Iterable[tuple[Key, Judgement]],
+        interrupted: Iterable[Spent] = (),
     ) -> None:
         """Write down what calls made elsewhere used, and what came out of them; all at once.
 
@@ -309,17 +338,21 @@ class Ledger:
             run_id: The run.
             calls: What each of them used.
             judgements: What is known now.
+            interrupted: What each call may have used at most that nobody knows the answer of.
         """
         with self._transaction():
             self._database.execute("DELETE FROM calls WHERE id = ?", (reserved,))
-            for used in calls:
-                self._insert_call(monitor, run_id, "answered", used)
+            for state, some in (("answered", calls), ("interrupted", interrupted)):
+                for used in some:
+                    self._insert_call(monitor, run_id, state, used)
             for key, judgement in judgements:
                 self._note(key, judgement)
 
-    def calls(self) -> list[Spent]:
-        """Return what each call used."""
-        found = self._database.execute("SELECT prompt_tokens, completion_tokens, usd FROM calls ORDER BY id")
+    def calls(self, state: str) -> list[Spent]:
+        """Return what each call in a state used, or may have used."""
+        found = self._database.execute(
+            "SELECT prompt_tokens, completion_tokens, usd FROM calls WHERE state = ? ORDER BY id", (state,)
+        )
         return [Spent(1, prompt, completion, usd) for prompt, completion, usd in found]
 
     def _insert_call(self, monitor: str, run_id: str, state: str, used: Spent) -> None:
@@ -343,10 +376,14 @@ class Ledger:
 
     def _note(self, key: Key, judgement: Judgement) -> None:
         self._database.execute(
-            "INSERT INTO judgements (run, metric, prompt, judge, state, score, reason, was_cut, at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state, "
-            "score = excluded.score, reason = excluded.reason, was_cut = excluded.was_cut, at = excluded.at",
-            (*key, judgement.state, judgement.score, judgement.reason, judgement.was_cut, _text(datetime.now(UTC))),
+            "INSERT INTO judgements (run, metric, prompt, judge, state, score, reason, was_cut, interruptions, at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state, "
+            "score = excluded.score, reason = excluded.reason, was_cut = excluded.was_cut, at = excluded.at, "
+            "interruptions = judgements.interruptions + excluded.interruptions",
+            (
+                *(*key, judgement.state, judgement.score, judgement.reason, judgement.was_cut),
+                *(judgement.interruptions, _text(datetime.now(UTC))),
+            ),
         )
 
     @contextmanager

@@ -2,8 +2,9 @@
 
 Of a wave, what the ledger does not know yet is spread over the executors by `mapInPandas`. Each gets a part of what the
 budget has left and of the concurrency. It judges with a `Bench` like any other, whose ledger lasts as long as the wave.
-What they found comes back to the driver, which writes it down, all at once. A driver that is killed in a wave loses the
-answers of that wave, and its rows are asked again.
+What they found comes back to the driver, which writes it down, all at once. On one machine these ledgers lie beside the
+driver's, so that the next run has them if the driver is killed. On a cluster they do not: a driver that is killed in a
+wave loses the answers of that wave, and its rows are asked again.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from pf_monitor.quality.judging import shares
 from pf_monitor.quality.judging.budget import Purse
 from pf_monitor.quality.judging.judge import Bench, Scored, Session
 from pf_monitor.quality.judging.ledger import Judgement, Ledger, Spent, State
@@ -152,12 +154,14 @@ class SparkBench(Bench):
         tokens, usd = self._purse.left()
         at_most = _at_most(unasked)
         reserved = self._ledger.reserve(monitor, run_id, _no_more_than(at_most, tokens))
+        is_here = str(self._spark.sparkContext.master).startswith("local")
         share: Any = _Share(
             self._server.judge,
             tuple({one.metric.name: one.metric for one in unasked}.values()),
             max(1, self._concurrency // parts),
             None if tokens is None else tokens // parts,
             None if usd is None else usd / parts,
+            shares.folder_of(self._ledger, reserved).absolute() if is_here else None,
         )
         frame = _frame(self._spark, unasked, parts)
         try:
@@ -169,6 +173,7 @@ class SparkBench(Bench):
         keys = {(one.row.id, one.metric.name): one.key for one in unasked}
         noted = [(key, judgement) for name, judgement in wave.judgements.items() if (key := keys[name]) is not None]
         self._ledger.settle_reserved(reserved, monitor, run_id, wave.calls, noted)
+        shares.forget(self._ledger, reserved)
         for used in wave.calls:
             await self._purse.settle(Spent(), used)
         return wave
@@ -227,6 +232,7 @@ class _Share:
         concurrency: How many calls it may have under way.
         tokens: What it may use; None means no limit.
         usd: What it may spend; likewise.
+        folder: Where its ledger lies beside those of the others; None where no place is shared with the driver.
     """
 
     judge: Judge
@@ -234,6 +240,7 @@ class _Share:
     concurrency: int
     tokens: int | None
     usd: float | None
+    folder: Path | None
 
     def __call__(self, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for frame in frames:
@@ -246,7 +253,7 @@ class _Share:
             by_metrics[tuple(names)].append(Row(trace, span, {Column(name): text for name, text in texts.items()}))
         known = {metric.name: metric for metric in self.metrics}
         session = Session()
-        with tempfile.TemporaryDirectory() as folder, Ledger.open(Path(folder)) as ledger:
+        with self._ledger() as ledger:
             run = ledger.begin(_MONITOR, (datetime.now(UTC), datetime.now(UTC)))
             async with JudgeServer(self.judge) as server:
                 purse = Purse(Budget(self.tokens, self.usd, None, None), Spent(), Spent())
@@ -254,7 +261,7 @@ class _Share:
                 bench.prepare(self.metrics)
                 for names, rows in by_metrics.items():
                     await bench.judge(rows, [known[name] for name in names], session, lambda: None)
-            calls = [(used.prompt_tokens, used.completion_tokens, used.usd) for used in ledger.calls()]
+            calls = [(used.prompt_tokens, used.completion_tokens, used.usd) for used in ledger.calls("answered")]
         judgements = [
             (
                 one.row.id,
@@ -268,6 +275,15 @@ class _Share:
             if one.judgement is not None
         ]
         return {"judgements": judgements, "calls": calls, "gave_up": session.gave_up}
+
+    @contextmanager
+    def _ledger(self) -> Iterator[Ledger]:
+        if self.folder is not None:
+            with shares.own_ledger(self.folder) as ledger:
+                yield ledger
+            return
+        with tempfile.TemporaryDirectory() as folder, Ledger.open(Path(folder)) as ledger:
+            yield ledger
 
 
 def _at_most(unasked: Iterable[Scored]) -> Spent:

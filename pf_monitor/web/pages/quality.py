@@ -1,4 +1,4 @@
-"""Generation quality: pass rates and scores with their intervals, how many requests have one, the worst answers."""
+"""Generation quality: verdicts, pass rates and scores with their intervals, how many have one, the worst answers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from pf_monitor.views.quality import MetricScores, MetricSeries, Quality, ScoreBucket, quality
+from pf_monitor.views.quality import MetricScores, MetricSeries, Quality, ScoreBucket, Verdict, quality
 from pf_monitor.web.asked import Asked
 from pf_monitor.web.charts import Bin, Series, histogram, time_series
-from pf_monitor.web.formats import COUNT, DECIMAL, SHARE
+from pf_monitor.web.formats import COUNT, DECIMAL, SHARE, TOKENS, shown
 from pf_monitor.web.over_time import column, times
 from pf_monitor.web.page import Data, Page, Source
 
@@ -22,8 +22,35 @@ def collect(source: Source, asked: Asked) -> Data:
 
 
 def present(data: Quality, _: Asked) -> Mapping[str, Any]:
-    """Return the charts of each metric."""
-    return {"metrics": [(row, charts_of(data, row, number)) for number, row in enumerate(data["metrics"])]}
+    """Return the verdicts, and the charts of each metric."""
+    return {
+        "verdicts": said_verdicts(data),
+        "metrics": [(row, charts_of(data, row, number)) for number, row in enumerate(data["metrics"])],
+    }
+
+
+_SIGNS: Final = {"pass": "✓", "fail": "✕", "inconclusive": "?", "no data": "◌"}
+"""A shape for each verdict, so that it is not told by its colour alone."""
+
+_UNITS: Final = {"pass rate": SHARE, "average score": DECIMAL, "total tokens": TOKENS, "tokens of a group": TOKENS}
+_AT_MOST: Final = frozenset({"total tokens", "tokens of a group"})
+
+
+def said_verdicts(data: Quality) -> list[tuple[Verdict, Mapping[str, str]]]:
+    """Return each verdict with its sign, and its numbers as they are written."""
+    return [(row, _said(row)) for row in data["verdicts"]]
+
+
+def _said(row: Verdict) -> Mapping[str, str]:
+    unit = _UNITS.get(row["measure"], DECIMAL)
+    limit = "at most" if row["measure"] in _AT_MOST else "at least"
+    return {
+        "sign": _SIGNS.get(row["verdict"], "·"),
+        "kind": row["verdict"] if row["verdict"] in {"pass", "fail"} else "",
+        "value": shown(row["value"], unit),
+        "interval": "" if row["low"] is None else f"{shown(row['low'], unit)} to {shown(row['high'], unit)}",
+        "threshold": "none" if row["threshold"] is None else f"{limit} {shown(row['threshold'], unit)}",
+    }
 
 
 def charts_of(data: Quality, row: MetricScores, number: int) -> list[Markup]:
