@@ -150,7 +150,7 @@ class Store:
     def _answered(self, kql: str, timespan: Timespan | None, limit: int, timeout: float) -> Table:
         deadline = time.monotonic() + timeout
         try:
-            translated = translation(kql, timespan, by_property=True)
+            translated = _translated(kql, timespan, by_property=True)
             try:
                 result = self._run(translated, limit, deadline)
             except duckdb.Error as error:
@@ -158,7 +158,7 @@ class Store:
                 if is_about_limits or not translated.sql.reads_properties:
                     raise
                 # What stands around a property in the translated query may take JSON only.
-                result = self._run(translation(kql, timespan, by_property=False), limit, deadline)
+                result = self._run(_translated(kql, timespan, by_property=False), limit, deadline)
         except duckdb.InterruptException as error:
             if self._closing:
                 raise StoreError("The store is closed") from error
@@ -252,6 +252,16 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path, *, read_only: boo
 
 def _free_bytes(path: Path) -> int:
     return shutil.disk_usage(path.parent).free
+
+
+def _translated(kql: str, timespan: Timespan | None, *, by_property: bool) -> Translation:
+    try:
+        return translation(kql, timespan, by_property=by_property)
+    except QueryError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".strip(": ")[:300]
+        raise QueryError(f"The query cannot be translated ({reason})") from error
 
 
 @contextmanager

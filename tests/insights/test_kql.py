@@ -49,6 +49,11 @@ def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield store
 
 
+def test_what_the_translator_fails_at_is_an_error_of_the_query(store: Store) -> None:
+    with pytest.raises(QueryError, match="The query cannot be translated .InvalidOperation"):
+        store.query("requests | summarize count() by bin(timestamp, 99999999999999999999999999999999999999991h)")
+
+
 def test_writing_is_counted(filled_store: Store) -> None:
     assert filled_store.query("union * | summarize n = count() by itemType | order by itemType asc").rows == [
         ["dependency", 10],
