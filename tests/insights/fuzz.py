@@ -149,7 +149,7 @@ class Run:
             began = time.monotonic()
             try:
                 status = await (refused(stranger, sent) if is_stranger else client.status(sent))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is found
                 self._find(f"seed {seed}, {sent}: {error!r}")
                 continue
             if self.outside:
