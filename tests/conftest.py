@@ -25,11 +25,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def own_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let each test have a temporary folder of its own: telemetry waits there, and another test shall not find it.
 
     With a short name, unlike pytest's own: promptflow's server puts sockets there, whose paths may have 107 characters.
     """
+    tmp_path_factory.getbasetemp()  # which pytest would else make within
     with tempfile.TemporaryDirectory(dir=_SYSTEMS, prefix="pf-", ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("TMPDIR", folder)
         monkeypatch.setattr(tempfile, "tempdir", folder)

@@ -9,8 +9,8 @@ from typing import Any
 from measuring import Contestant, Figure, answer, compare, in_child
 from servers import CHUNKS, server
 
-STREAMS = 3
-ROUNDS = 20
+STREAMS = 1
+ROUNDS = 150
 TARGET_US = 2.0
 
 
