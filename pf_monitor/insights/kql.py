@@ -23,6 +23,7 @@ from duckdb_kql import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedE
 from duckdb_kql.lower import lower
 from duckdb_kql.translate import to_sql
 
+from pf_monitor.insights.bounding import TOO_LARGE, bound_translation, is_too_large
 from pf_monitor.insights.layout import OPERATION_HASH, operation_hash
 from pf_monitor.insights.operations import operation_asked_for
 from pf_monitor.insights.plainer import plainer
@@ -58,9 +59,12 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
     """
     if len(kql) > MAX_QUERY_LENGTH:
         raise QueryError(f"The query has {len(kql)} characters; at most {MAX_QUERY_LENGTH} are taken")
+    bound_translation()
     _check_comparisons(kql)
     try:
         query = lower(_with_counts(kql))
+        if is_too_large(query):
+            raise QueryError(TOO_LARGE)
         tables = _tables(query, kql)
         operation = operation_asked_for(query)
         _mend_aggregates(query)

@@ -82,8 +82,8 @@ def run_everything(stand_in):
         return {"answer": answer(question, retrieve(question)), "confidence": 0.9}
 
     @pf_monitor.flow
-    def stream(question):
-        for chunk in client.chat.completions.create(model="stand-in", messages=messages, stream=True):
+    def stream(question, **options):
+        for chunk in client.chat.completions.create(model="stand-in", messages=messages, stream=True, **options):
             yield from (choice.delta.content or "" for choice in chunk.choices)
 
     @pf_monitor.flow
@@ -106,7 +106,7 @@ def run_everything(stand_in):
     chat("How heavy is the Larkspur 2?", ground_truth="2.1 kg")
     context.detach(token)
     list(stream("And the Firefly?"))
-    abandoned = stream("Who waits?")
+    abandoned = stream("Who waits?", extra_headers={"x-stand-in": "stall=60, stall_after=2"})
     next(abandoned)
     abandoned.close()
     respond("Weigh it.")

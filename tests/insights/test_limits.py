@@ -263,3 +263,15 @@ def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert httpx.get(url, trust_env=False).status_code == 200
         with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
             assert httpx.get(url, trust_env=False).status_code == 503
+
+
+@pytest.mark.parametrize("depth", [4, 5, 10, 40])
+def test_a_query_that_grows_with_each_let_is_refused(store: Store, depth: int) -> None:
+    doubling = " ".join(f"let a{n} = strcat(a{n - 1}, a{n - 1});" for n in range(1, depth + 1))
+    with pytest.raises(QueryError, match="The query is too large: compute what stands deep within it in steps"):
+        store.query(f"let a0 = 'a'; {doubling} print a{depth}")
+
+
+def test_in_steps_it_is_answered(store: Store) -> None:
+    steps = "| extend a = strcat(a, a) " * 8
+    assert store.query(f"print a = 'a' {steps} | project strlen(a)").rows == [[256]]
