@@ -62,11 +62,17 @@ Pages = Callable[[Store], Sequence[BaseRoute]]
 """What makes the routes that are served besides the Application Insights itself."""
 
 
+_YOUNG_OBJECTS = 100_000
+"""How many new objects Python looks through for cycles at once: a request's items are some thousand dicts without any,
+and with Python's own 700 a third of the time that parsing takes went into looking."""
+
+
 def serve(store: Store, listener: socket.socket, pages: Pages | None = None, access: Access = THIS_MACHINE) -> None:
     """Serve until SIGINT or SIGTERM; both end it in good order."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn stops at a signal and then raises it again, for handlers that were there before it: none shall act.
         signal.signal(number, lambda *_: None)
+    gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
     _server(store, pages, access).run(sockets=[listener])
 
 
@@ -94,14 +100,9 @@ _SWITCH_SECONDS = 0.0005
 """How long a thread may keep Python's lock while others wait for it. The writer asks for it before and after each
 statement; with Python's own 5 ms it would mostly wait for those who parse."""
 
-_YOUNG_OBJECTS = 100_000
-"""How many new objects Python looks through for cycles at once: a request's items are some thousand dicts without any,
-and with Python's own 700 a third of the time that parsing takes went into looking."""
-
 
 def _server(store: Store, pages: Pages | None, access: Access) -> uvicorn.Server:
     sys.setswitchinterval(_SWITCH_SECONDS)
-    gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
     config = uvicorn.Config(
         create_app(store, pages(store) if pages else (), access),
         lifespan="off",

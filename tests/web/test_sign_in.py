@@ -49,13 +49,13 @@ def test_a_reader_signs_in_once(page: Any, url: str) -> None:
     assert page.get_by_role("status").inner_text() == "This is not the server's token."
     page.get_by_label("Token").fill(TOKEN)
     page.keyboard.press("Enter")
-    page.wait_for_url(f"{url}/requests?last=7d")
-    assert page.get_by_role("heading", level=1).inner_text() == "Requests"
+    sync_api.expect(page.get_by_role("heading", level=1)).to_have_text("Requests")
+    assert page.url == f"{url}/requests?last=7d"
 
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.get_by_role("link", name="Overview").click()
+    sync_api.expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     page.wait_for_load_state("networkidle")
-    assert page.get_by_role("heading", level=1).inner_text() == "Overview"
     assert complaints == []
     assert page.evaluate("document.cookie") == ""
