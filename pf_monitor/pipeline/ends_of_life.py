@@ -18,6 +18,8 @@ LONGEST_S = 5.0
 
 _watching = False
 _ending = threading.Event()
+_kept: list[Callable[[], None]] = []
+"""What multiprocessing knows by a weak reference only: from Python 3.13 on a forked child forgets what atexit holds."""
 
 
 def watch(stop: Callable[[], None]) -> None:
@@ -40,6 +42,7 @@ def watch(stop: Callable[[], None]) -> None:
     # parent had registered, and registers again.
     _at_end_of_child(end)
     multiprocessing_util.register_after_fork(end, _at_end_of_child)
+    _kept.append(end)
     stop_on_sigterm(stop)
 
 

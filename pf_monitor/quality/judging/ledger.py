@@ -44,6 +44,12 @@ CREATE TABLE IF NOT EXISTS runs (
 """
 
 
+def _close(*connections: sqlite3.Connection | None) -> None:
+    for connection in connections:
+        if connection is not None:
+            connection.close()
+
+
 class LedgerError(Exception):
     """The ledger cannot be used; the message says what to do."""
 
@@ -149,11 +155,13 @@ class Ledger:
             LedgerError: Another process keeps it, or it cannot be written.
         """
         path = folder / FILE_NAME
+        lock = database = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock = sqlite3.connect(path.with_suffix(".lock"), timeout=wait_s, isolation_level=None)
             lock.execute("BEGIN EXCLUSIVE")
         except (OSError, sqlite3.OperationalError) as error:
+            _close(lock)
             if "locked" in str(error):
                 raise LedgerError(f"Another monitor run uses {path}. Wait until it has ended.") from None
             raise LedgerError(f"{path} cannot be written: {error}. Check the folder's permissions.") from error
@@ -164,7 +172,7 @@ class Ledger:
             database.execute("PRAGMA synchronous=NORMAL")
             database.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
-            lock.close()
+            _close(database, lock)
             raise LedgerError(f"{path} is damaged: {error}. Move it elsewhere; rows are judged anew then.") from error
         return cls(folder, database, lock)
 
