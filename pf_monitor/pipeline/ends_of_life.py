@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 LONGEST_S = 5.0
 """How long a stop may take, in seconds: platforms kill ten seconds or more after SIGTERM."""
 
-_watching = False
 _ending = threading.Event()
 _kept: list[Callable[[], None]] = []
 """What multiprocessing knows by a weak reference only: from Python 3.13 on a forked child forgets what atexit holds."""
@@ -28,10 +27,8 @@ def watch(stop: Callable[[], None]) -> None:
     Args:
         stop: Sends what is pending, in bounded time; may be called more than once.
     """
-    global _watching  # noqa: PLW0603 - once a process
-    if _watching:
+    if _kept:  # once a process
         return
-    _watching = True
 
     def end() -> None:
         _ending.set()
@@ -40,9 +37,9 @@ def watch(stop: Callable[[], None]) -> None:
     atexit.register(end)
     # Children of multiprocessing leave by os._exit, past atexit, but not past this. A forked child forgets what its
     # parent had registered, and registers again.
+    _kept.append(end)
     _at_end_of_child(end)
     multiprocessing_util.register_after_fork(end, _at_end_of_child)
-    _kept.append(end)
     stop_on_sigterm(stop)
 
 
