@@ -18,6 +18,7 @@ from pf_monitor.pipeline.losses import Reason
 from pf_monitor.pipeline.metrics import Metrics
 from pf_monitor.pipeline.privacy import Privacy
 from pf_monitor.pipeline.processors import described, processors
+from pf_monitor.pipeline.resources import Resources
 from pf_monitor.pipeline.sampling import SAMPLE_RATE, WHOLE, RequestEnd, Sampler
 from pf_monitor.pipeline.shedding import Shedder
 from pf_monitor.pipeline.spans import to_item, to_span
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import SpanContext
     from opentelemetry.util.types import AttributeValue
@@ -38,10 +38,6 @@ if TYPE_CHECKING:
     from pf_monitor.settings import Settings
 
 _METRICS_PERIOD_MS = 60_000
-_MOST_RESOURCES = 100
-
-_NAMELESS = "pf_monitor"
-"""`cloud_RoleName` of steps outside any flow, where no service name is set."""
 
 
 class PipelineRecorder:
@@ -55,13 +51,14 @@ class PipelineRecorder:
 
     def __init__(self, settings: Settings, sink: Sink, delay_s: float = DELAY_S) -> None:
         self.capture_content = settings.capture_content
-        self._settings = settings
         self._sink = sink
         self._privacy = Privacy(settings)
         self._processors = processors(settings.deployment, self._privacy)
-        self._resources: dict[str, Resource] = {}
+        self._resources = Resources(settings)
         self._meter_provider: MeterProvider | None = None
         self._metrics: Metrics | None = None
+        self._without_metrics = False
+        """Whether they could not be started: that is not tried again at each step."""
         self._starting = threading.RLock()
         """Held while the instruments are made: the first steps of a server may end at the same time."""
         self._sampler = Sampler.wanted(settings)
@@ -103,10 +100,11 @@ class PipelineRecorder:
 
         Its metrics are recorded on the worker's thread: they take as long as all else that is done on this one.
         """
-        metrics = self._metrics or self._start_metrics(step)
+        metrics = self._metrics or self._started_metrics(step)
         is_root = step.parent is None
         if not self._worker.put(step, urgent=step.outcome is Outcome.ERROR):
-            metrics.record(step)  # exact, whatever becomes of the span
+            if metrics is not None:
+                metrics.record(step)  # exact, whatever becomes of the span
             self._shedder.refuse(step)
             self._sink.losses.add(Reason.OVERLOAD, 1)
         if is_root and self._sampler is not None:
@@ -121,7 +119,7 @@ class PipelineRecorder:
             about: The span that it is about.
         """
         flow = str(attributes.get(names.FLOW, ""))
-        event = CustomEvent(name, dict(attributes), about, self.now_ns(), self._resource(flow))
+        event = CustomEvent(name, dict(attributes), about, self.now_ns(), self._resources.of(flow))
         if not self._worker.put(event, urgent=True):
             self._sink.losses.add(Reason.OVERLOAD, 1)
 
@@ -221,25 +219,17 @@ class PipelineRecorder:
             return None
         if rate < WHOLE:
             item.attributes[SAMPLE_RATE] = rate
-        return to_span(item, self._resource(step.flow.name if step.flow is not None else ""))
+        return to_span(item, self._resources.of(step.flow.name if step.flow is not None else ""))
 
-    def _resource(self, flow: str) -> Resource:
-        if (resource := self._resources.get(flow)) is None:
-            from opentelemetry.sdk.resources import Resource
-
-            attributes = {"service.name": self._settings.service_name or flow or _NAMELESS}
-            if self._settings.service_version:
-                attributes["service.version"] = self._settings.service_version
-            resource = Resource.create(attributes)
-            if len(self._resources) < _MOST_RESOURCES:
-                self._resources[flow] = resource
-        return resource
-
-    def _start_metrics(self, step: Step) -> Metrics:
+    def _started_metrics(self, step: Step) -> Metrics | None:
         """Make the instruments at the first step: only then is the flow's name known, which is the role's."""
         with self._starting:
-            if self._metrics is None:
-                self._metrics = self._make_metrics(step)
+            if self._metrics is None and not self._without_metrics:
+                try:
+                    self._metrics = self._make_metrics(step)
+                except Exception as error:  # noqa: BLE001 - the step has its row all the same
+                    self._without_metrics = True
+                    notices.say_once("metrics", "pf_monitor could not start its metrics: %r", error)
             return self._metrics
 
     def _make_metrics(self, step: Step) -> Metrics:
@@ -253,7 +243,7 @@ class PipelineRecorder:
             [PeriodicExportingMetricReader(exporter, _METRICS_PERIOD_MS)] if exporter is not None else []
         )
         flow = step.flow.name if step.flow is not None else ""
-        self._meter_provider = MeterProvider(readers, self._resource(flow), shutdown_on_exit=False)
+        self._meter_provider = MeterProvider(readers, self._resources.of(flow), shutdown_on_exit=False)
         add_process_counters(self._meter_provider)
         return Metrics(self._meter_provider, self._sink.losses)
 

@@ -100,6 +100,50 @@ def test_a_signal_that_comes_while_the_process_ends_does_not_cut_that_short(moni
     assert questions(monitor) == {"end": 1}
 
 
+def test_a_request_that_is_finished_while_the_process_ends_is_sent_though_it_is_the_first(monitor):
+    finished = run(
+        """
+        from concurrent.futures import ThreadPoolExecutor
+        import azure.monitor.opentelemetry.exporter  # the newest OpenTelemetry starts threads when it is imported
+        pool = ThreadPoolExecutor()
+
+        def late():
+            # As gunicorn's threads do: the pool takes nothing more once the interpreter has begun to end.
+            while True:
+                try:
+                    pool.submit(int)
+                except RuntimeError:
+                    return flow("late")
+
+        pool.submit(late)
+        """,
+        monitor.port,
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert questions(monitor) == {"late": 1}
+    assert [row["cloud_RoleName"] for row in monitor.rows("requests")] == ["flow"]
+
+
+def test_metrics_that_cannot_be_started_cost_no_row_and_are_tried_once(monitor):
+    finished = run(
+        """
+        import opentelemetry.sdk.metrics.export as export
+
+        def no_thread(*_, **__):
+            print("tried")
+            raise RuntimeError("can't start new thread")
+
+        export.PeriodicExportingMetricReader = no_thread
+        flow("one")
+        flow("two")
+        """,
+        monitor.port,
+    )
+    assert (finished.returncode, finished.stdout) == (0, "tried\n")
+    assert finished.stderr == "pf_monitor could not start its metrics: RuntimeError(\"can't start new thread\")\n"
+    assert questions(monitor) == {"one": 1, "two": 1}
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_children_of_multiprocessing_send_their_own_and_only_their_own(monitor, tmp_path, method):
     module = tmp_path / "child_flow.py"
