@@ -140,7 +140,7 @@ def test_metrics_that_cannot_be_started_cost_no_row_and_are_tried_once(monitor):
         monitor.port,
     )
     assert (finished.returncode, finished.stdout) == (0, "tried\n")
-    assert finished.stderr == "pf_monitor could not start its metrics: RuntimeError(\"can't start new thread\")\n"
+    assert finished.stderr == 'pf_monitor could not start its metrics: RuntimeError("can\'t start new thread")\n'
     assert questions(monitor) == {"one": 1, "two": 1}
 
 
