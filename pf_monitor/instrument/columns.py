@@ -76,15 +76,15 @@ def take_inputs(step: Step, inputs: Mapping[str, Any], mapping: ColumnMapping | 
         if value is MISSING:
             _say_misplaced(step, column, place.text, "inputs", inputs)
             continue
-        step.content[column] = content.to_text(value)
+        step.keep(column, content.to_text(value))
         if len(place.path) == 1:
             carried.add(str(place.path[0]))
     for column in _OF_INPUTS:
         if column not in places and column not in step.content and (found := usual(column, inputs)) is not None:
-            step.content[column] = content.to_text(found[1])
+            step.keep(column, content.to_text(found[1]))
             carried.add(found[0])
     if rest := {name: value for name, value in inputs.items() if name not in carried}:
-        step.content[names.INPUTS] = content.to_json(rest)
+        step.keep(names.INPUTS, content.to_json(rest))
 
 
 def take_node_output(flow: FlowRun, node: str, output: Any) -> None:
@@ -110,7 +110,8 @@ def take_output(step: Step, output: Any, mapping: ColumnMapping | None, *, ended
     carried: set[str] = set()
     whole = False
     if flow is not None:
-        step.content.update(flow.columns)
+        for column, text in flow.columns.items():
+            step.keep(column, text)
     for column, place in places.items():
         if place.root == "outputs":
             value = output if single and len(place.path) <= 1 else follow(output, place.path)
@@ -120,20 +121,20 @@ def take_output(step: Step, output: Any, mapping: ColumnMapping | None, *, ended
                 continue
             if value is None and not ended_well:
                 continue
-            step.content[column] = content.to_text(value)
+            step.keep(column, content.to_text(value))
             whole = whole or value is output
             carried.update(str(part) for part in place.path[:1])
         elif place.node is not None and ended_well and column not in step.content:
             _say_not_run(step, column, place.text, flow.nodes if flow is not None else ())
     if single and names.ANSWER not in places and output is not None:
-        step.content[names.ANSWER] = content.to_text(output)
+        step.keep(names.ANSWER, content.to_text(output))
         whole = True
     for column in _OF_OUTPUTS:
         if column not in places and not single and (found := usual(column, output)) is not None:
-            step.content[column] = content.to_text(found[1])
+            step.keep(column, content.to_text(found[1]))
             carried.add(found[0])
     if names.CONTEXT not in step.content and names.CONTEXT not in places and flow is not None and flow.retrieved:
-        step.content[names.CONTEXT] = flow.retrieved
+        step.keep(names.CONTEXT, flow.retrieved)
     _keep_rest(step, output, single=single, whole=whole, carried=carried)
 
 
@@ -141,9 +142,9 @@ def _keep_rest(step: Step, output: Any, *, single: bool, whole: bool, carried: s
     if whole or output is None:
         return
     if single:
-        step.content[names.OUTPUT] = content.to_json(output)
+        step.keep(names.OUTPUT, content.to_json(output))
     elif rest := {name: value for name, value in _members(output).items() if name not in carried}:
-        step.content[names.OUTPUT] = content.to_json(rest)
+        step.keep(names.OUTPUT, content.to_json(rest))
 
 
 def _members(output: Any) -> Mapping[str, Any]:

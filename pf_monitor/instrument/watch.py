@@ -88,13 +88,13 @@ def take_inputs(step: Step, inputs: dict[str, Any], mapping: ColumnMapping | Non
     if step.kind is Kind.FLOW:
         columns.take_inputs(step, inputs, mapping)
         return
-    step.content[names.INPUTS] = content.to_json(inputs)
+    step.keep(names.INPUTS, content.to_json(inputs))
     if step.kind is Kind.RETRIEVAL:
         query = next((inputs[n] for n in _QUERY_NAMES if isinstance(inputs.get(n), str)), None)
         if query is None:
             query = next((value for value in inputs.values() if isinstance(value, str)), None)
         if query is not None:
-            step.content[names.RETRIEVAL_QUERY] = content.to_text(query)
+            step.keep(names.RETRIEVAL_QUERY, content.to_text(query))
 
 
 def complete(step: Step, output: Any, mapping: ColumnMapping | None = None, outcome: Outcome = Outcome.OK) -> None:
@@ -156,7 +156,7 @@ def _take_output(step: Step, output: Any, mapping: ColumnMapping | None, outcome
         flow.nodes.add(step.name)
     if not step.recorder.capture_content or (output is None and outcome is not Outcome.OK):
         return
-    step.content[names.OUTPUT] = content.to_json(output)
+    step.keep(names.OUTPUT, content.to_json(output))
     if flow is not None:
         columns.take_node_output(flow, step.name, output)
         if step.kind is Kind.RETRIEVAL:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.util.types import Attributes, AttributeValue
 
+    from pf_monitor.tokens.prices import Price
     from pf_monitor.tokens.usage import Usage
 
 _MOST_ATTRIBUTES = 128
@@ -67,27 +69,42 @@ class Recorder(Protocol):
         """Take a step that has just ended."""
 
 
+_MOST_UNPRICED = 256
+
+
 @dataclass(slots=True)
 class Sums:
-    """Tokens, calls and cost of everything beneath a flow or a node.
-
-    Attributes:
-        cost_usd: None until the first call with a known price.
-    """
+    """Tokens, calls and cost of everything beneath a flow or a node."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     llm_calls: int = 0
-    cost_usd: float | None = None
+    _cost_usd: float | None = None
+    _unpriced: deque[Price] = field(default_factory=deque)
+    """Of the latest calls: what they cost is looked up away from the user's path, where there are not too many."""
 
-    def add(self, usage: Usage | None, cost_usd: float | None, calls: int) -> None:
+    def add(self, usage: Usage | None, price: Price | None, calls: int) -> None:
         """Add one model call."""
         self.llm_calls += calls
         if usage is not None:
             self.input_tokens += usage.input_tokens
             self.output_tokens += usage.output_tokens
-        if cost_usd is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + cost_usd
+        if price is not None:
+            self._unpriced.append(price)
+            if len(self._unpriced) > _MOST_UNPRICED:
+                self._price_one()
+
+    @property
+    def cost_usd(self) -> float | None:
+        """The cost in US dollars; None where there was no call with a known price. Asked when all has been added."""
+        while self._unpriced:
+            self._price_one()
+        return self._cost_usd
+
+    def _price_one(self) -> None:
+        usd = self._unpriced.popleft().usd
+        if usd is not None:
+            self._cost_usd = (self._cost_usd or 0.0) + usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +169,7 @@ class Step(Span):
     """
 
     __slots__ = (
+        "_full_lengths",
         "attributes",
         "content",
         "context",
@@ -167,6 +185,7 @@ class Step(Span):
         "outcome",
         "parent",
         "parent_context",
+        "price",
         "recorded_errors",
         "recorder",
         "span_kind",
@@ -209,17 +228,19 @@ class Step(Span):
         """The flow run that this step counts for: of a flow within another flow, the outer one."""
         self.flow: FlowRun | None = self.within
         self.node: str | None = parent.node if parent is not None and kind is not Kind.FLOW else None
-        self.sums: Sums | None = None
         if kind is Kind.FLOW:
             self.flow = FlowRun(name, context)
-            self.sums = Sums()
         elif not kind.is_model_call:
             self.node = name
-            self.sums = Sums()
+        # What most steps do not need is not made, and text is kept as such: Python's garbage collector counts what may
+        # refer to something, and the more of it waits to be sent, the more often it looks through the whole process.
         self.attributes: dict[str, AttributeValue] = {}
-        self.content: dict[str, Text] = {}
-        self.events: list[SpanEvent] = []
+        self.content: dict[str, str] = {}
+        self._full_lengths: dict[str, int] | None = None
+        self.sums: Sums | None = None
+        self.events: tuple[SpanEvent, ...] = ()
         self.usage: Usage | None = None
+        self.price: Price | None = None
         self.outcome: Outcome | None = None
         self.error_type: str | None = None
         self.duration_ns = 0
@@ -230,7 +251,7 @@ class Step(Span):
         """What is left to do before the step can be sent, and need not be done on the user's path."""
         self.stands_for: object = None
         """A function beneath that this step records already."""
-        self.recorded_errors: set[tuple[int, str]] = set()
+        self.recorded_errors: set[tuple[int, str]] | None = None
 
     @property
     def ended(self) -> bool:
@@ -246,24 +267,45 @@ class Step(Span):
         """Return how long the step has been running, in nanoseconds."""
         return max(0, self.recorder.tick() - self.start_tick)
 
-    def spend(self, usage: Usage | None, cost_usd: float | None) -> None:
+    def keep(self, name: str, text: Text) -> None:
+        """Keep a piece of content.
+
+        Args:
+            name: Its attribute.
+            text: The text, possibly cut.
+        """
+        self.content[name] = text.text
+        if text.full_length != len(text.text):
+            if self._full_lengths is None:
+                self._full_lengths = {}
+            self._full_lengths[name] = text.full_length
+        elif self._full_lengths is not None:
+            self._full_lengths.pop(name, None)
+
+    def texts(self) -> dict[str, Text]:
+        """Return the content, by attribute."""
+        full = self._full_lengths or {}
+        return {name: Text(text, full.get(name, len(text))) for name, text in self.content.items()}
+
+    def spend(self, usage: Usage | None, price: Price | None) -> None:
         """Count a model call's tokens and cost, here and in every step above that is still running.
 
         What has ended above has been sent as it was; the rest of the way up, beyond it, still counts.
 
         Args:
             usage: The tokens, or None when nobody knows.
-            cost_usd: The price, or None when nobody knows.
+            price: What it costs, or None when nobody can know.
         """
         self.usage = usage
-        if cost_usd is not None:
-            self.attributes[names.COST_USD] = cost_usd
+        self.price = price
         with _lock:
             self.counted_in_flow = self.within is not None and not self.within.ended
             step: Step | None = self
             while step is not None:
-                if step.sums is not None and step.outcome is None:
-                    step.sums.add(usage, cost_usd, 1)
+                if not step.kind.is_model_call and step.outcome is None:
+                    if step.sums is None:
+                        step.sums = Sums()
+                    step.sums.add(usage, price, 1)
                 step = step.parent
 
     def fail(self, error: BaseException) -> None:
@@ -275,9 +317,11 @@ class Step(Span):
             return
         self.error_type = qualified_name(type(error))
         if not self._is_recorded(error):
-            self.events.append(self._exception_event(error))
-        if self.parent is not None:
-            self.parent.recorded_errors.add(_identity(error))
+            self.events += (self._exception_event(error),)
+        if (above := self.parent) is not None:
+            if above.recorded_errors is None:
+                above.recorded_errors = set()
+            above.recorded_errors.add(_identity(error))
 
     def finish(self, outcome: Outcome) -> None:
         """End the step, once; every further call is ignored.
@@ -293,7 +337,7 @@ class Step(Span):
             if self.kind is Kind.FLOW and self.flow is not None:
                 self.flow.ended = True
             self.outcome = outcome
-        self.recorded_errors.clear()
+        self.recorded_errors = None
         try:
             self.recorder.record(self)
         except Exception as error:  # noqa: BLE001 - never into the flow
@@ -308,10 +352,11 @@ class Step(Span):
 
     def _is_recorded(self, error: BaseException) -> bool:
         """Whether the error, or one that it was raised from, has been told by a step beneath this one."""
+        recorded = self.recorded_errors
         seen = 0
         cause: BaseException | None = error
-        while cause is not None and seen < 20 and self.recorded_errors:
-            if _identity(cause) in self.recorded_errors:
+        while cause is not None and seen < 20 and recorded:
+            if _identity(cause) in recorded:
                 return True
             cause = cause.__cause__ or cause.__context__
             seen += 1
@@ -347,7 +392,8 @@ class Step(Span):
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         """Add an event; it becomes a `traces` row."""
         if not self.ended and len(self.events) < _MOST_EVENTS:
-            self.events.append(SpanEvent(name, timestamp or self.start_ns + self.elapsed_ns(), dict(attributes or {})))
+            at_ns = timestamp or self.start_ns + self.elapsed_ns()
+            self.events += (SpanEvent(name, at_ns, dict(attributes or {})),)
 
     def update_name(self, name: str) -> None:
         """Ignored: the telemetry contract says how a step is called."""
@@ -368,7 +414,7 @@ class Step(Span):
     ) -> None:
         """Add an `exceptions` row for an error that the user's code has handled."""
         if not self.ended and len(self.events) < _MOST_EVENTS:
-            self.events.append(self._exception_event(exception))
+            self.events += (self._exception_event(exception),)
 
 
 def qualified_name(cls: type) -> str:

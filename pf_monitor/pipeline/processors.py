@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pf_monitor.model import names
-from pf_monitor.model.step import SpanEvent
+from pf_monitor.model.step import SpanEvent, Sums
 from pf_monitor.pipeline.item import Item
 
 if TYPE_CHECKING:
@@ -73,16 +73,18 @@ def correlate(item: Item) -> Item:
 
 
 def count(item: Item) -> Item:
-    """Add the tokens: a model call's own, or the sums over everything beneath a flow or node."""
+    """Add the tokens and their price: a model call's own, or the sums over everything beneath a flow or node."""
     step = item.step
-    if step.sums is not None:
-        sums = step.sums
+    if not step.kind.is_model_call:
+        sums = step.sums or Sums()
         item.attributes[names.TOTAL_INPUT_TOKENS] = sums.input_tokens
         item.attributes[names.TOTAL_OUTPUT_TOKENS] = sums.output_tokens
         item.attributes[names.TOTAL_TOKENS] = sums.input_tokens + sums.output_tokens
         item.attributes[names.TOTAL_LLM_CALLS] = sums.llm_calls
-        if sums.cost_usd is not None:
-            item.attributes[names.COST_USD] = sums.cost_usd
+        if (cost_usd := sums.cost_usd) is not None:
+            item.attributes[names.COST_USD] = cost_usd
+    if step.price is not None and (cost_usd := step.price.usd) is not None:
+        item.attributes[names.COST_USD] = cost_usd
     if (usage := step.usage) is not None:
         item.attributes[names.USAGE_INPUT_TOKENS] = usage.input_tokens
         item.attributes[names.USAGE_OUTPUT_TOKENS] = usage.output_tokens
@@ -102,7 +104,7 @@ def own_facts(item: Item) -> Item:
     """Add what the step noted of itself, and what the user's code put on it."""
     for name, value in item.step.attributes.copy().items():
         item.attributes.setdefault(name, value)
-    item.content.update(item.step.content)
+    item.content.update(item.step.texts())
     if item.step.events:
         item.events = _events(item.step)
     if (address := item.attributes.get(names.SERVER_ADDRESS)) is not None:

@@ -13,6 +13,7 @@ from pf_monitor.forking import in_forked_child
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Outcome
 from pf_monitor.model.step import Step
+from pf_monitor.pipeline.breathing import in_breaths
 from pf_monitor.pipeline.item import CustomEvent
 from pf_monitor.pipeline.losses import Reason
 from pf_monitor.pipeline.metrics import Metrics
@@ -169,7 +170,9 @@ class PipelineRecorder:
             self._sink.losses.add(Reason.OVERLOAD, len(steps) - len(passed))
         if self._collecting is not None:
             self._collecting.take(step for step in passed if not isinstance(step, RequestEnd))
-        spans = [span for step, rate in self._sampled(passed) if (span := self._span(step, rate)) is not None]
+        spans = [
+            span for step, rate in in_breaths(self._sampled(passed)) if (span := self._span(step, rate)) is not None
+        ]
         if spans:
             self._sink.send_spans(spans)
         if events:
@@ -198,7 +201,7 @@ class PipelineRecorder:
 
     def _count(self, steps: Iterable[Step]) -> None:
         if self._metrics is not None:
-            for step in steps:
+            for step in in_breaths(steps):
                 self._metrics.record(step)
 
     def _after_fork(self) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pf_monitor.pipeline.breathing import in_breaths
+
 _ITEMS = "[TelemetryItem]"
 
 
@@ -25,7 +27,7 @@ def simplify(exporter: Any) -> None:
     def body(data: Any, data_type: str, **options: Any) -> Any:
         if data_type == _ITEMS:
             try:
-                return [_plain(item) for item in data]
+                return [_plain(item) for item in in_breaths(data)]
             except Exception:  # noqa: BLE001 - an item that is made differently goes the long way
                 return generated(data, data_type, **options)
         return generated(data, data_type, **options)

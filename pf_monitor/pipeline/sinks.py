@@ -10,6 +10,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from pf_monitor.pipeline.breathing import Breathed
 from pf_monitor.pipeline.losses import Losses, Reason
 from pf_monitor.pipeline.quiet import quiet
 from pf_monitor.pipeline.serializing import simplify
@@ -99,7 +100,7 @@ class ApplicationInsights:
     def send_spans(self, spans: Sequence[ReadableSpan]) -> None:
         """Take spans; they are on disk when this returns."""
         with quiet():
-            if self._spans.export(spans) is not SpanExportResult.SUCCESS:
+            if self._spans.export(Breathed(spans)) is not SpanExportResult.SUCCESS:
                 self.losses.add(Reason.UNSENDABLE, len(spans))
 
     def send_events(self, events: Sequence[CustomEvent]) -> None:

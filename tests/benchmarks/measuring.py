@@ -7,7 +7,9 @@ with it, and the least of several rounds counts: noise only ever adds.
 from __future__ import annotations
 
 import json
+import math
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -91,6 +93,58 @@ def compare(contestants: Mapping[str, Contestant], number: int, rounds: int) -> 
                 best = least.get(name, Timing(caller, process))
                 least[name] = Timing(min(best.caller, caller), min(best.process, process))
     return {name: Timing(t.caller / number, t.process / number) for name, t in least.items()}
+
+
+@dataclass(frozen=True)
+class Added:
+    """What one way of doing the same adds to another, in seconds of CPU on the caller's own thread.
+
+    Attributes:
+        base: What one time takes without, in the median.
+        added: How much more it takes with: the median over pairs that were timed one right after the other.
+        error: The standard error of `added`.
+    """
+
+    base: float
+    added: float
+    error: float
+
+
+def added(without: Contestant, with_it: Contestant, pairs: int) -> Added:
+    """Time two ways of doing the same in pairs, for what is small beside its own noise.
+
+    A machine that becomes slower or faster within a run does so for both of a pair, and a median ignores the pairs that
+    something came between; the least of each, which belong to different moments, would differ by more than what is
+    looked for.
+
+    Args:
+        without: One way.
+        with_it: The other.
+        pairs: How many; who is first alternates. As many as a tenth of them come before and do not count.
+    """
+    bases: list[float] = []
+    differences: list[float] = []
+    for number in range(-(pairs // 10), pairs):
+        took: dict[bool, float] = {}
+        for which in (number % 2 == 0, number % 2 != 0):
+            contestant = with_it if which else without
+            begun = time.thread_time()
+            contestant.run(1)
+            took[which] = time.thread_time() - begun
+            contestant.settle()
+        if number >= 0:
+            bases.append(took[False])
+            differences.append(took[True] - took[False])
+    middle = statistics.median(differences)
+    spread = statistics.median(abs(difference - middle) for difference in differences)
+    return Added(statistics.median(bases), middle, _MEDIANS_ERROR * _DEVIATIONS * spread / math.sqrt(pairs))
+
+
+_DEVIATIONS = 1.4826
+"""Standard deviations in a median absolute deviation, of what is normally distributed."""
+
+_MEDIANS_ERROR = 1.2533
+"""The standard error of a median in those of a mean, likewise: the root of pi / 2."""
 
 
 def in_child(

@@ -6,29 +6,36 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-from measuring import Contestant, Figure, answer, compare, in_child
+from measuring import Contestant, Figure, added, answer, in_child
 from servers import CHUNKS, server
 
-STREAMS = 1
-ROUNDS = 150
+PAIRS = 400
 TARGET_US = 2.0
 
 
-def benchmark(_: dict[str, Any]) -> Iterator[Figure]:
+def benchmark(_: dict[str, Any]) -> Iterator[Figure | str]:
     """Yield what is added to each chunk and to each item."""
+    errors: list[float] = []
+
+    def measured(case: str, *arguments: str) -> tuple[float, float]:
+        base, more, error = (seconds * 1e6 for seconds in in_child(__file__, case, *arguments))
+        errors.append(error)
+        return base, more
+
     with server("stream") as port:
         for case, client in (("sync", "OpenAI"), ("asynchronous", "AsyncOpenAI")):
             for usage, asked in (("usage", "usage asked for"), ("", "usage not asked for")):
-                off, on = in_child(__file__, case, port, usage)
-                yield Figure(f"{client}, {asked}: a chunk, unmonitored", off * 1e6, "µs")
-                yield Figure(f"{client}, {asked}: added to a chunk", (on - off) * 1e6, "µs", target=TARGET_US)
+                base, more = measured(case, str(port), usage)
+                yield Figure(f"{client}, {asked}: a chunk, unmonitored", base, "µs")
+                yield Figure(f"{client}, {asked}: added to a chunk", more, "µs", target=TARGET_US)
     for case, title in (("generator", "generator"), ("async_generator", "async generator")):
-        off, on = in_child(__file__, case)
-        yield Figure(f"decorated {title} of {CHUNKS} items: added to an item", (on - off) * 1e6, "µs", target=TARGET_US)
+        _base, more = measured(case)
+        yield Figure(f"decorated {title} of {CHUNKS} items: added to an item", more, "µs", target=TARGET_US)
+    yield f"Added is the median of {PAIRS} pairs; its standard error is {max(errors):.2f} µs at most."
 
 
-def on_and_off(work: Contestant) -> tuple[float, float]:
-    """Return the seconds that a chunk takes without and with the monitor, in one process, in turns."""
+def on_and_off(work: Contestant) -> tuple[float, float, float]:
+    """Return the seconds that a chunk takes without the monitor, how many more with it, and their standard error."""
     import monitors
 
     recorder = monitors.to_nowhere()
@@ -40,8 +47,8 @@ def on_and_off(work: Contestant) -> tuple[float, float]:
 
         return Contestant(run, lambda: recorder.flush(30))
 
-    timed = compare({"off": switched(None), "on": switched(recorder)}, STREAMS, ROUNDS)
-    return timed["off"].caller / CHUNKS, timed["on"].caller / CHUNKS
+    found = added(switched(None), switched(recorder), PAIRS)
+    return found.base / CHUNKS, found.added / CHUNKS, found.error / CHUNKS
 
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Say many words."}]
@@ -52,7 +59,7 @@ def options(usage: str) -> dict[str, Any]:
     return {"model": "gpt-4o", "messages": MESSAGES, "stream": True, **asked}
 
 
-def sync(port: str, usage: str) -> tuple[float, float]:
+def sync(port: str, usage: str) -> tuple[float, float, float]:
     import openai
 
     import pf_monitor  # noqa: F401 - its import hooks make the client recorded
@@ -67,7 +74,7 @@ def sync(port: str, usage: str) -> tuple[float, float]:
     return on_and_off(Contestant(run))
 
 
-def asynchronous(port: str, usage: str) -> tuple[float, float]:
+def asynchronous(port: str, usage: str) -> tuple[float, float, float]:
     import openai
 
     import pf_monitor  # noqa: F401
@@ -83,7 +90,7 @@ def asynchronous(port: str, usage: str) -> tuple[float, float]:
     return on_and_off(Contestant(lambda number: loop.run_until_complete(streams(number))))
 
 
-def generator() -> tuple[float, float]:
+def generator() -> tuple[float, float, float]:
     import pf_monitor
 
     @pf_monitor.flow
@@ -98,7 +105,7 @@ def generator() -> tuple[float, float]:
     return on_and_off(Contestant(run))
 
 
-def async_generator() -> tuple[float, float]:
+def async_generator() -> tuple[float, float, float]:
     import pf_monitor
 
     loop = asyncio.new_event_loop()

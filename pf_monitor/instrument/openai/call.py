@@ -15,7 +15,7 @@ from pf_monitor.instrument import content, watch
 from pf_monitor.instrument.openai import asking
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Outcome
-from pf_monitor.tokens.prices import cost_usd
+from pf_monitor.tokens.prices import Price
 
 if TYPE_CHECKING:
     from pf_monitor.instrument.openai.operations import Exchange
@@ -190,7 +190,7 @@ class Call:
         if step.unfinished is None:
             self._keep_answer(exchange)
         usage = exchange.usage or self._estimated()
-        step.spend(usage, cost_usd(self._provider, model, usage) if usage is not None else None)
+        step.spend(usage, Price(self._provider, model, usage) if usage is not None else None)
         step.finish(outcome)
 
     def _estimated(self) -> Usage | None:
@@ -218,4 +218,4 @@ class Call:
     def _keep(self, parts: dict[str, Any]) -> None:
         for name, value in parts.items():
             if value:
-                self.step.content[name] = content.to_json(value)
+                self.step.keep(name, content.to_json(value))

@@ -68,9 +68,9 @@ class Recording:
         if not self._hides_usage:
             return data
         if data.endswith(b"\n\n") and not self._rest:  # whole events, as they mostly come
-            plain = data.replace(_NO_USAGE, b"")
-            if b'"usage"' not in plain:
-                return plain
+            data = data.replace(_NO_USAGE, b"")
+            if b'"usage"' not in data:
+                return data
         return self._without_usage(data)
 
     def _take_beyond(self, data: bytes) -> None:
@@ -109,7 +109,7 @@ class Recording:
                 exchange.take_response(orjson.loads(answer))
             return
         events = answer.replace(b"\r\n", b"\n").split(b"\n\n")
-        late = [event for event in events[-_LATE_EVENTS:] if b'"usage"' in event]
+        late = [event for event in events[-_LATE_EVENTS:] if b'"usage"' in event.replace(_NO_USAGE, b"")]
         for event in (*events[:1], *late):
             if (data := _data(event)) is not None:
                 exchange.take_header(data)
