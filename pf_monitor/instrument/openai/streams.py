@@ -34,6 +34,7 @@ _TAIL_BYTES = 64
 """How near its end a stream of chat completions says that it is over."""
 
 _NO_USAGE = b',"usage":null'
+_END_OF_LINE = ord("\n")
 
 
 class Recording:
@@ -67,8 +68,11 @@ class Recording:
             self._take_beyond(data)
         if not self._hides_usage:
             return data
-        if data.endswith(b"\n\n") and not self._rest:  # whole events, as they mostly come
-            data = data.replace(_NO_USAGE, b"")
+        # One whole event of one line, as they mostly come; with or without the null that all but the last have.
+        if not self._rest and data.find(b"\n") == len(data) - 2 and data[-1] == _END_OF_LINE:
+            before, null, after = data.partition(_NO_USAGE)
+            if null:
+                return before + after
             if b'"usage"' not in data:
                 return data
         return self._without_usage(data)
@@ -108,15 +112,19 @@ class Recording:
             if answer:
                 exchange.take_response(orjson.loads(answer))
             return
-        events = answer.replace(b"\r\n", b"\n").split(b"\n\n")
-        late = [event for event in events[-_LATE_EVENTS:] if b'"usage"' in event.replace(_NO_USAGE, b"")]
-        for event in (*events[:1], *late):
+        if b"\r" in answer:  # JSON has none: it is the end of a line
+            answer = answer.replace(b"\r\n", b"\n")
+        end = answer.find(b"\n\n")
+        first = answer if end < 0 else answer[:end]
+        late = answer.rsplit(b"\n\n", _LATE_EVENTS)[1:]
+        late = [event for event in late if b'"usage"' in event.replace(_NO_USAGE, b"")]
+        for event in (first, *late):
             if (data := _data(event)) is not None:
                 exchange.take_header(data)
         if exchange.usage is None:
-            _read_all(events, exchange)  # to estimate it, everything has to be looked at now
+            _read_all(answer, exchange)  # to estimate it, everything has to be looked at now
         else:
-            self._call.answer_later(lambda whole: _read_all(events, whole), len(answer))
+            self._call.answer_later(lambda whole: _read_all(answer, whole), len(answer))
 
     def _without_usage(self, data: bytes) -> bytes:
         """Return the complete events so far, without the usage that the caller did not ask for."""
@@ -138,8 +146,8 @@ def _is_complete(answer: bytes) -> bool:
     return answer[-_TAIL_BYTES:].rstrip().endswith(b"[DONE]") or b'"response.completed"' in answer
 
 
-def _read_all(events: list[bytes], exchange: Exchange) -> None:
-    for event in events:
+def _read_all(answer: bytes, exchange: Exchange) -> None:
+    for event in answer.split(b"\n\n"):
         if (data := _data(event)) is not None:
             exchange.take_chunk(data)
 
