@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pf_monitor.insights import Store
 
 TABLES: Final = ("requests", "dependencies", "exceptions", "customEvents", "performanceCounters")
 
+_SLICE: Final = timedelta(hours=1)
+
 Item = dict[str, Any]
 
 
 def items(store: Store, most: int | None = None) -> Iterator[Item]:
     """Yield the items of each table in the order of time, at most so many a table."""
-    some = "" if most is None else f" | take {most}"
     for table in TABLES:
-        for row in store.query(f"{table} | order by timestamp asc{some}").records():
+        yield from itertools.islice(_items(store, table), most)
+
+
+def _items(store: Store, table: str) -> Iterator[Item]:
+    """Yield the items of a table in the order of time, hour by hour: an answer may have 100 MiB of text at most."""
+    ((begin, end),) = store.query(f"{table} | summarize min(timestamp), max(timestamp)").rows
+    if begin is None:
+        return
+    since, last = datetime.fromisoformat(begin), datetime.fromisoformat(end)
+    while since <= last:
+        until = since + _SLICE
+        own = f"timestamp >= datetime({since.isoformat()}) and timestamp < datetime({until.isoformat()})"
+        for row in store.query(f"{table} | where {own} | order by timestamp asc").records():
             yield _item(table, row)
+        since = until
 
 
 def bodies(sent: Sequence[Item], size: int) -> Iterator[bytes]:
