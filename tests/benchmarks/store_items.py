@@ -29,7 +29,7 @@ def _items(store: Store, table: str) -> Iterator[Item]:
     ((begin, end),) = store.query(f"{table} | summarize min(timestamp), max(timestamp)").rows
     if begin is None:
         return
-    since, last = datetime.fromisoformat(begin), datetime.fromisoformat(end)
+    since, last = datetime.fromisoformat(str(begin)), datetime.fromisoformat(str(end))
     while since <= last:
         until = since + _SLICE
         own = f"timestamp >= datetime({since.isoformat()}) and timestamp < datetime({until.isoformat()})"
