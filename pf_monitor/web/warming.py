@@ -38,13 +38,11 @@ def warming(address: str, token: str | None = None) -> Iterator[None]:
 
 
 def _ask(address: str, token: str | None, done: threading.Event) -> None:
-    paths = [
-        page.path.format(operation_id=_ANY_OPERATION) + (f"?last={_LAST}" if page.has_range else "")
-        for page in pages(None)
-    ]
+    ranged = f"?last={_LAST}"
+    paths = [page.path.format(operation_id=_ANY_OPERATION) + ranged * page.has_range for page in pages(None)]
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=_TIMEOUT) as client:
-        for path in (*paths, f"/choices.json?last={_LAST}"):
+        for path in (*paths, f"/choices.json{ranged}"):
             if done.is_set():
                 return
             with suppress(httpx.HTTPError):

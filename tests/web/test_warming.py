@@ -15,7 +15,7 @@ from pf_monitor.insights.server import running
 from pf_monitor.web.site import routes
 from pf_monitor.web.warming import warming
 
-LAST = "/choices.json?last=15m"
+LAST = "/choices.json?last=7d"
 
 
 class Asked:
