@@ -29,7 +29,8 @@ OVERLOAD = QUEUE_LENGTH // 2
 _LOOK_S = 0.02
 """How often a resting thread looks whether there is too much, in seconds."""
 
-_URGENT_LENGTH = QUEUE_LENGTH + QUEUE_LENGTH // 4
+_URGENT_LENGTH = 2 * QUEUE_LENGTH
+"""Room for what is urgent: what was taken out to be thinned comes back beside all that has come meanwhile."""
 
 
 class Worker(Generic[T]):
