@@ -70,6 +70,7 @@ class Recorder(Protocol):
 
 
 _MOST_UNPRICED = 256
+"""Calls whose price is still to be looked up, of one flow run or node."""
 
 
 @dataclass(slots=True)
@@ -317,11 +318,12 @@ class Step(Span):
             return
         self.error_type = qualified_name(type(error))
         if not self._is_recorded(error):
-            self.events += (self._exception_event(error),)
+            self._add(self._exception_event(error))
         if (above := self.parent) is not None:
-            if above.recorded_errors is None:
-                above.recorded_errors = set()
-            above.recorded_errors.add(_identity(error))
+            with _lock:  # several threads may fail below it
+                if above.recorded_errors is None:
+                    above.recorded_errors = set()
+                above.recorded_errors.add(_identity(error))
 
     def finish(self, outcome: Outcome) -> None:
         """End the step, once; every further call is ignored.
@@ -349,6 +351,10 @@ class Step(Span):
         while step is not None and step.outcome is not None:
             step = step.parent
         return step
+
+    def _add(self, event: SpanEvent) -> None:
+        with _lock:  # from any of the user's threads
+            self.events += (event,)
 
     def _is_recorded(self, error: BaseException) -> bool:
         """Whether the error, or one that it was raised from, has been told by a step beneath this one."""
@@ -392,8 +398,7 @@ class Step(Span):
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         """Add an event; it becomes a `traces` row."""
         if not self.ended and len(self.events) < _MOST_EVENTS:
-            at_ns = timestamp or self.start_ns + self.elapsed_ns()
-            self.events += (SpanEvent(name, at_ns, dict(attributes or {})),)
+            self._add(SpanEvent(name, timestamp or self.start_ns + self.elapsed_ns(), dict(attributes or {})))
 
     def update_name(self, name: str) -> None:
         """Ignored: the telemetry contract says how a step is called."""
@@ -414,7 +419,7 @@ class Step(Span):
     ) -> None:
         """Add an `exceptions` row for an error that the user's code has handled."""
         if not self.ended and len(self.events) < _MOST_EVENTS:
-            self.events += (self._exception_event(exception),)
+            self._add(self._exception_event(exception))
 
 
 def qualified_name(cls: type) -> str:

@@ -207,6 +207,7 @@ class PipelineRecorder:
     def _after_fork(self) -> None:
         """In a forked child: what has been counted so far is the parent's to send."""
         self._metrics = self._meter_provider = None
+        self._without_metrics = False
         self._starting = threading.RLock()
         self._shedder = Shedder()
         self._sink.losses.forget()

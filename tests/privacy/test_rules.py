@@ -22,6 +22,8 @@ SCRUBBER = Scrubber(built_in(), {})
     [
         ('{"api_key": "hunter2"}', '{"api_key": "[redacted secret]"}'),
         ('{"OPENAI_API_KEY":"a\\"b","n":1}', '{"OPENAI_API_KEY":"[redacted secret]","n":1}'),
+        ("SMTP_PASS='correct horse, battery' python a.py", "SMTP_PASS='[redacted password]' python a.py"),
+        ("export DB_PASS=hunter2 && run", "export DB_PASS=[redacted password] && run"),
         ("password: correcthorse, he said", "password: [redacted password], he said"),
         ("https://sa:p@contoso.example/a", "https://[redacted connection-string]@contoso.example/a"),
         ("-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY----- and so on", "[redacted private-key] and so on"),
