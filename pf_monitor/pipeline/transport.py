@@ -20,6 +20,7 @@ from pf_monitor.pipeline.delivery.place import spool_folder
 from pf_monitor.pipeline.delivery.sender import Patience, Sender
 from pf_monitor.pipeline.delivery.spool import Spool
 from pf_monitor.pipeline.losses import Reason
+from pf_monitor.pipeline.serializing import handed_over
 from pf_monitor.settings import ingestion_endpoint
 
 _KEPT_HEADERS = ("Authorization", "User-Agent")
@@ -63,7 +64,10 @@ class Delivery:
 
     def take(self, url: str, body: bytes, headers: dict[str, str]) -> None:
         """Take a request of an exporter; it is on disk when this returns."""
-        self._spool.put(body)
+        if (items := handed_over()) is not None:
+            self._spool.take(items)
+        else:
+            self._spool.put(body)
         self._sender.learn(url, headers)
 
     def flush(self, timeout: float) -> bool:

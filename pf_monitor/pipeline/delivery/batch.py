@@ -105,7 +105,10 @@ def parse(text: bytes) -> list[Item]:
 
 def texts(items: Sequence[Item]) -> Iterator[tuple[int, bytes]]:
     """Yield items as JSON lists that a request may hold, and how many are in each; a single item is one."""
-    text = orjson.dumps(items)
+    try:
+        text = orjson.dumps(items)
+    except TypeError:  # lone surrogates, for which the service would refuse the whole batch
+        text = orjson.dumps(_mended(json.dumps(items)))
     if len(items) <= 1 or len(text) <= MOST_BYTES:
         yield len(items), text
         return
@@ -158,7 +161,7 @@ def traces_of(items: Sequence[Item]) -> frozenset[str]:
     return frozenset(trace for item in items if (trace := trace_of(item)) is not None)
 
 
-def _mended(text: bytes) -> Any:
+def _mended(text: str | bytes) -> Any:
     """Read JSON with NaN and lone surrogates, for which the service would refuse the whole batch."""
     lenient = json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "replace")
     return json.loads(lenient, parse_constant=lambda _: None)

@@ -98,6 +98,10 @@ class Spool:
             notices.say_once("spool-body", "pf_monitor drops a batch that is no telemetry: %r", error)
             self._dropped(Reason.DAMAGED, 1)
             return
+        self.take(items)
+
+    def take(self, items: list[Item]) -> None:
+        """Take items, of plain JSON values; they are on disk when this returns."""
         with self._lock:
             self._append(self._without_dropped_traces(items))
             self._make_room()
