@@ -24,6 +24,7 @@ from pf_monitor.pipeline.serializing import handed_over
 from pf_monitor.settings import ingestion_endpoint
 
 _KEPT_HEADERS = ("Authorization", "User-Agent")
+_HANDED_OVER = b"[]"
 _TAKEN = b'{"itemsReceived":1,"itemsAccepted":1,"errors":[]}'
 
 
@@ -64,7 +65,8 @@ class Delivery:
 
     def take(self, url: str, body: bytes, headers: dict[str, str]) -> None:
         """Take a request of an exporter; it is on disk when this returns."""
-        if (items := handed_over()) is not None:
+        items = handed_over()
+        if items is not None and body == _HANDED_OVER:  # else they are of a request that never came
             self._spool.take(items)
         else:
             self._spool.put(body)
