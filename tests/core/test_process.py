@@ -100,6 +100,7 @@ def test_a_signal_that_comes_while_the_process_ends_does_not_cut_that_short(moni
     assert questions(monitor) == {"end": 1}
 
 
+@pytest.mark.skipif(sys.version_info[:2] == (3, 12), reason="Python 3.12 starts no thread in a process that ends")
 def test_a_request_that_is_finished_while_the_process_ends_is_sent_though_it_is_the_first(monitor):
     finished = run(
         """
