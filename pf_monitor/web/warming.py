@@ -39,7 +39,7 @@ def warming(address: str, token: str | None = None) -> Iterator[None]:
 
 def _ask(address: str, token: str | None, done: threading.Event) -> None:
     ranged = f"?last={_LAST}"
-    paths = [page.path.format(operation_id=_ANY_OPERATION) + ranged * page.has_range for page in pages(None)]
+    paths = [page.path.format(operation_id=_ANY_OPERATION) + (ranged if page.has_range else "") for page in pages(None)]
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=_TIMEOUT) as client:
         for path in (*paths, f"/choices.json{ranged}"):

@@ -35,8 +35,8 @@ _HELP = f"""Measure what the monitor costs, beside bare OpenTelemetry, promptflo
 
 Benchmarks: {", ".join(BENCHMARKS)}. All of them take about twenty minutes, most of them in `memory` and `store`.
 
-Each figure is the least of several rounds, in CPU time, and stands beside a baseline of the same run: on another
-machine, or a busy one, figures differ and ratios hardly.
+Each figure is the least of several rounds, or the median of pairs, in CPU time, and stands beside a baseline of the
+same run: on another machine, or a busy one, figures differ and ratios hardly.
 """
 
 _EPILOG = """Examples:

@@ -23,6 +23,7 @@ SCRUBBER = Scrubber(built_in(), {})
         ('{"api_key": "hunter2"}', '{"api_key": "[redacted secret]"}'),
         ('{"OPENAI_API_KEY":"a\\"b","n":1}', '{"OPENAI_API_KEY":"[redacted secret]","n":1}'),
         ("SMTP_PASS='correct horse, battery' python a.py", "SMTP_PASS='[redacted password]' python a.py"),
+        (f"SMTP_PASS='{'long ' * 100}'", "SMTP_PASS='[redacted password]'"),
         ("export DB_PASS=hunter2 && run", "export DB_PASS=[redacted password] && run"),
         ("password: correcthorse, he said", "password: [redacted password], he said"),
         ("https://sa:p@contoso.example/a", "https://[redacted connection-string]@contoso.example/a"),

@@ -34,7 +34,6 @@ _TAIL_BYTES = 64
 """How near its end a stream of chat completions says that it is over."""
 
 _NO_USAGE = b',"usage":null'
-_END_OF_LINE = ord("\n")
 
 
 class Recording:
@@ -68,13 +67,10 @@ class Recording:
             self._take_beyond(data)
         if not self._hides_usage:
             return data
-        # One whole event of one line, as they mostly come; with or without the null that all but the last have.
-        if not self._rest and data.find(b"\n") == len(data) - 2 and data[-1] == _END_OF_LINE:
-            before, null, after = data.partition(_NO_USAGE)
-            if null:
-                return before + after
-            if b'"usage"' not in data:
-                return data
+        if data.endswith(b"\n\n") and not self._rest:  # whole events, as they mostly come
+            plain = data.replace(_NO_USAGE, b"")
+            if b'"usage"' not in plain:
+                return plain
         return self._without_usage(data)
 
     def _take_beyond(self, data: bytes) -> None:
