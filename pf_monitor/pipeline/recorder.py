@@ -65,7 +65,7 @@ class PipelineRecorder:
         self._sampler = Sampler.wanted(settings)
         self._collecting = self._wanted_collecting(settings, self._privacy)
         self._shedder = Shedder()
-        self._worker: Worker[Step | RequestEnd | CustomEvent] = Worker(self._deliver, delay_s, self._thin)
+        self._worker: Worker[Step | RequestEnd | CustomEvent] = Worker(self._deliver, delay_s, self._thin, self._look)
         self._random = random.Random()  # noqa: S311 - ids, not secrets; own, so that a user's seed repeats none
         in_forked_child(self._after_fork)
 
@@ -103,7 +103,7 @@ class PipelineRecorder:
         """
         metrics = self._metrics or self._started_metrics(step)
         is_root = step.parent is None
-        if not self._worker.put(step, urgent=step.outcome is Outcome.ERROR):
+        if not (self._shedder.admits(step) and self._worker.put(step, urgent=step.outcome is Outcome.ERROR)):
             if metrics is not None:
                 metrics.record(step)  # exact, whatever becomes of the span
             self._shedder.refuse(step)
@@ -170,11 +170,9 @@ class PipelineRecorder:
             self._sink.losses.add(Reason.OVERLOAD, len(steps) - len(passed))
         if self._collecting is not None:
             self._collecting.take(step for step in passed if not isinstance(step, RequestEnd))
-        spans = [
-            span for step, rate in in_breaths(self._sampled(passed)) if (span := self._span(step, rate)) is not None
-        ]
-        if spans:
-            self._sink.send_spans(spans)
+        if sampled := self._sampled(passed):
+            spans = (self._span(step, rate) for step, rate in in_breaths(sampled))
+            self._sink.send_spans(span for span in spans if span is not None)
         if events:
             self._sink.send_events(events)
 
@@ -198,6 +196,9 @@ class PipelineRecorder:
             "with errors. The flow is not held up. Metrics stay exact.",
         )
         return [thing for thing in things if not (isinstance(thing, Step) and thing.context.trace_id in shed)]
+
+    def _look(self, waiting: float, elapsed_s: float) -> float:
+        return self._shedder.adapt(waiting, elapsed_s)
 
     def _count(self, steps: Iterable[Step]) -> None:
         if self._metrics is not None:
@@ -237,7 +238,7 @@ class PipelineRecorder:
             return self._metrics
 
     def _make_metrics(self, step: Step) -> Metrics:
-        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
         from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 
         from pf_monitor.pipeline.process_counters import add_process_counters
@@ -247,7 +248,12 @@ class PipelineRecorder:
             [PeriodicExportingMetricReader(exporter, _METRICS_PERIOD_MS)] if exporter is not None else []
         )
         flow = step.flow.name if step.flow is not None else ""
-        self._meter_provider = MeterProvider(readers, self._resources.of(flow), shutdown_on_exit=False)
+        self._meter_provider = MeterProvider(
+            readers,
+            self._resources.of(flow),
+            shutdown_on_exit=False,
+            exemplar_filter=AlwaysOffExemplarFilter(),  # Application Insights knows none, and they cost a fifth
+        )
         add_process_counters(self._meter_provider)
         return Metrics(self._meter_provider, self._sink.losses)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry import trace
@@ -16,7 +17,7 @@ from pf_monitor.pipeline.quiet import quiet
 from pf_monitor.pipeline.serializing import simplify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk.metrics.export import MetricExporter
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from pf_monitor.pipeline.item import CustomEvent
+
+_TOGETHER = 16
+"""Spans that the exporter is given at a time. Of more, so many objects would be alive at a time that Python's garbage
+collector would look through the whole process because of them, and more often; with fewer each would take longer."""
 
 
 class Sink(Protocol):
@@ -35,8 +40,8 @@ class Sink(Protocol):
 
     losses: Losses
 
-    def send_spans(self, spans: Sequence[ReadableSpan]) -> None:
-        """Take spans; they are on disk when this returns."""
+    def send_spans(self, spans: Iterable[ReadableSpan]) -> None:
+        """Take spans, which are made one by one; they are on disk when this returns."""
 
     def send_events(self, events: Sequence[CustomEvent]) -> None:
         """Take custom events; likewise."""
@@ -97,11 +102,13 @@ class ApplicationInsights:
         simplify(self._spans)
         self._event_providers: dict[str, LoggerProvider] = {}
 
-    def send_spans(self, spans: Sequence[ReadableSpan]) -> None:
+    def send_spans(self, spans: Iterable[ReadableSpan]) -> None:
         """Take spans; they are on disk when this returns."""
-        with quiet():
-            if self._spans.export(Breathed(spans)) is not SpanExportResult.SUCCESS:
-                self.losses.add(Reason.UNSENDABLE, len(spans))
+        some = iter(spans)
+        with quiet(), self._delivery.gathering():
+            while together := Breathed(islice(some, _TOGETHER)):
+                if self._spans.export(together) is not SpanExportResult.SUCCESS:
+                    self.losses.add(Reason.UNSENDABLE, len(together))
 
     def send_events(self, events: Sequence[CustomEvent]) -> None:
         """Take custom events; likewise."""

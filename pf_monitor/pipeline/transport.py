@@ -6,14 +6,14 @@ everything was taken, because from then on it is the spool's.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from typing import Any
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-import requests
-from azure.core.pipeline.transport import RequestsTransport
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPResponse
+from azure.core.exceptions import ServiceRequestError
+from azure.core.pipeline.transport import HttpResponse, HttpTransport
 
 from pf_monitor.forking import in_forked_child
 from pf_monitor.pipeline.delivery.place import spool_folder
@@ -22,6 +22,9 @@ from pf_monitor.pipeline.delivery.spool import Spool
 from pf_monitor.pipeline.losses import Reason
 from pf_monitor.pipeline.serializing import handed_over
 from pf_monitor.settings import ingestion_endpoint
+
+if TYPE_CHECKING:
+    from pf_monitor.pipeline.delivery.batch import Text
 
 _KEPT_HEADERS = ("Authorization", "User-Agent")
 _HANDED_OVER = b"[]"
@@ -51,25 +54,34 @@ class Delivery:
         self._patience = patience or Patience()
         self._spooled = spooled
         self._stopped = False
+        self._gathered = _Gathered()
         self._begin()
         in_forked_child(self._after_fork)
 
-    def transport(self) -> RequestsTransport:
+    def transport(self) -> HttpTransport[Any, Any]:
         """Return a transport for an exporter."""
-        session = requests.Session()
-        session.trust_env = False  # it goes nowhere
-        adapter = _IntoSpool(self)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        return RequestsTransport(session=session, session_owner=False)
+        return _IntoSpool(self)
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Put what this thread's exporters send meanwhile on disk as one, when this ends."""
+        texts: list[Text] = []
+        self._gathered.texts = texts
+        try:
+            yield
+        finally:
+            self._gathered.texts = None
+            self._spool.write(texts)
 
     def take(self, url: str, body: bytes, headers: dict[str, str]) -> None:
-        """Take a request of an exporter; it is on disk when this returns."""
+        """Take a request of an exporter; it is on disk when this returns, or when `gathering` ends."""
         items = handed_over()
-        if items is not None and body == _HANDED_OVER:  # else they are of a request that never came
-            self._spool.take(items)
-        else:
+        if items is None or body != _HANDED_OVER:  # what was handed over is of a request that never came
             self._spool.put(body)
+        elif self._gathered.texts is not None:
+            self._gathered.texts += self._spool.texts(items)
+        else:
+            self._spool.take(items)
         self._sender.learn(url, headers)
 
     def flush(self, timeout: float) -> bool:
@@ -95,27 +107,62 @@ class Delivery:
             self._begin()
 
 
-class _IntoSpool(HTTPAdapter):
+class _Gathered(threading.local):
+    texts: list[Text] | None = None
+
+
+class _IntoSpool(HttpTransport[Any, Any]):
     """Puts requests into the spool instead of onto the network."""
 
     def __init__(self, delivery: Delivery) -> None:
-        super().__init__()
         self._delivery = delivery
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        """Take a request, and answer that everything was taken."""
-        body = request.body.encode() if isinstance(request.body, str) else request.body
-        if not isinstance(body, bytes):  # else it would be read here, and be gone for who asked
-            raise requests.exceptions.InvalidSchema(f"a body of bytes was expected, not {type(body).__name__}")
-        kept = {name: _text(request.headers[name]) for name in _KEPT_HEADERS if name in request.headers}
-        self._delivery.take(request.url or "", body, kept)
-        headers = {"Content-Type": "application/json", "Content-Length": str(len(_TAKEN))}
-        raw = HTTPResponse(io.BytesIO(_TAKEN), headers, 200, preload_content=False)
-        return self.build_response(request, raw)
+    def send(self, request: Any, **_: Any) -> HttpResponse:
+        """Take a request, and answer that everything was taken.
+
+        Raises:
+            ServiceRequestError: When it is made as none that we know.
+        """
+        body = getattr(request, "content", None) or getattr(request, "data", None)
+        if isinstance(body, str):
+            body = body.encode()
+        if not isinstance(body, bytes):
+            raise ServiceRequestError(f"a body of bytes was expected, not {type(body).__name__}")
+        kept = {name: str(request.headers[name]) for name in _KEPT_HEADERS if name in request.headers}
+        self._delivery.take(str(request.url), body, kept)
+        return _Taken(request)
+
+    def open(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def close(self) -> None:
+        """Likewise."""
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
-def _text(header: str | bytes) -> str:
-    return header if isinstance(header, str) else header.decode("latin-1")
+class _Taken(HttpResponse):
+    """The answer that everything was taken, as older and newer clients read it."""
+
+    def __init__(self, request: Any) -> None:
+        super().__init__(request, None)
+        self.status_code = 200
+        self.reason = "OK"
+        self.content_type = "application/json"
+        self.headers = {"Content-Type": self.content_type, "Content-Length": str(len(_TAKEN))}
+
+    def body(self) -> bytes:
+        """Return its body."""
+        return _TAKEN
+
+    def read(self) -> bytes:
+        """Return its body."""
+        return _TAKEN
+
+    def json(self) -> Any:
+        """Return what its body says."""
+        return json.loads(_TAKEN)
 
 
 def _track_url(connection_string: str) -> str:

@@ -21,7 +21,8 @@ DELAY_S = 0.5
 """How long a finished step waits for company at most, in seconds: it shall be on disk within one."""
 
 REST = 1.0
-"""How long the thread rests after a batch, in times of what that has taken: the flow needs the interpreter too."""
+"""How long the thread rests after a batch, in times of what that has taken, unless it is told to rest longer: the flow
+needs the interpreter too."""
 
 OVERLOAD = QUEUE_LENGTH // 2
 """How much may wait before some of it is shed."""
@@ -40,6 +41,8 @@ class Worker(Generic[T]):
         deliver: Takes a batch; runs on the worker's thread, or on that of a caller of `flush`.
         delay_s: How long something waits for company at most, in seconds.
         thin: Takes all that waits when that is too much, and returns what is still to be delivered; likewise.
+        look: Told now and then how much waits, as a share of what is too much, and after how many seconds; returns how
+            long to rest, in times of what delivering has taken; likewise.
     """
 
     def __init__(
@@ -47,9 +50,13 @@ class Worker(Generic[T]):
         deliver: Callable[[list[T]], None],
         delay_s: float = DELAY_S,
         thin: Callable[[list[T]], list[T]] | None = None,
+        look: Callable[[float, float], float] | None = None,
     ) -> None:
         self._deliver = deliver
         self._thin = thin
+        self._look = look
+        self._looked = time.monotonic()
+        self._rest_ratio = REST
         self._delay_s = delay_s
         self._queue: deque[T] = deque()
         self._stopping = threading.Event()
@@ -126,11 +133,13 @@ class Worker(Generic[T]):
         while not self._stopping.is_set():
             self._wake.wait(self._delay_s)
             self._wake.clear()
+            with self._delivering:
+                self._ease()  # also where nothing waits: it may be that nothing is let in
             while self._queue and not self._stopping.is_set():
                 begun = time.perf_counter()
                 with self._delivering:
                     self._deliver_batch()
-                self._rest((time.perf_counter() - begun) * REST)
+                self._rest((time.perf_counter() - begun) * self._rest_ratio)
         with self._delivering:
             while self._queue:
                 self._deliver_batch()
@@ -140,10 +149,10 @@ class Worker(Generic[T]):
         while left_s > 0 and not self._stopping.wait(min(left_s, _LOOK_S)):
             left_s -= _LOOK_S
             with self._delivering:
-                self._thin_out()
+                self._ease()
 
     def _deliver_batch(self) -> None:
-        self._thin_out()
+        self._ease()
         batch: list[T] = []
         while self._queue and len(batch) < BATCH_LENGTH:
             batch.append(self._queue.popleft())
@@ -152,7 +161,11 @@ class Worker(Generic[T]):
         except Exception as error:  # noqa: BLE001 - one bad batch must not end the thread
             notices.say_once("deliver", "pf_monitor could not send a batch: %r", error)
 
-    def _thin_out(self) -> None:
+    def _ease(self) -> None:
+        if self._look is not None:
+            now = time.monotonic()
+            self._rest_ratio = self._look(len(self._queue) / OVERLOAD, now - self._looked)
+            self._looked = now
         if self._thin is None or len(self._queue) <= OVERLOAD:
             return
         waiting = [self._queue.popleft() for _ in range(len(self._queue))]

@@ -143,6 +143,45 @@ def test_a_full_queue_drops_and_counts_and_never_waits():
     worker.stop(30)
 
 
+def test_where_nothing_waits_it_is_told_too():
+    told = threading.Semaphore(0)
+    waiting = []
+
+    def look(share, elapsed_s):
+        waiting.append(share)
+        told.release()
+        return 1.0
+
+    worker = Worker(list, delay_s=0, look=look)
+    assert all(told.acquire(timeout=30) for _ in range(3))
+    worker.stop(30)
+    assert set(waiting) == {0.0}
+
+
+def test_there_is_room_for_what_is_urgent_beside_what_was_thinned_and_all_that_came_meanwhile():
+    taken = []
+
+    def thin(things):
+        if not taken:
+            taken.extend(worker.put("meanwhile") for _ in range(QUEUE_LENGTH + 1))
+        return things[::2]
+
+    def deliver(batch):
+        if len(taken) == QUEUE_LENGTH + 1:
+            taken.append(worker.put("one more"))
+            taken.append(worker.put("error", urgent=True))
+        delivered.extend(batch)
+
+    worker = Worker(deliver, delay_s=3600, thin=thin)
+    worker.stop(30)  # from here on by hand
+    delivered = []
+    for number in range(QUEUE_LENGTH):
+        worker.put(number)
+    assert worker.flush(30)
+    assert taken == [*[True] * QUEUE_LENGTH, False, False, True]
+    assert "error" in delivered
+
+
 def test_a_flush_gives_up_in_time():
     gate = threading.Event()
     entered = threading.Event()

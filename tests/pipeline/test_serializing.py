@@ -30,13 +30,13 @@ class Sent(list):
 def sent(monkeypatch, tmp_path):
     """What goes to a local Application Insights, as JSON; it begins anew with each run."""
     kept = Sent()
-    take = Spool.take
+    texts = Spool.texts
 
     def keep(spool, items):
         kept.extend(json.loads(json.dumps(items)))
-        take(spool, items)
+        return texts(spool, items)
 
-    monkeypatch.setattr(Spool, "take", keep)
+    monkeypatch.setattr(Spool, "texts", keep)
     with running(tmp_path / "insights") as port:
         kept.port = port
         yield kept

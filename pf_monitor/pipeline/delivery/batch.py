@@ -6,12 +6,12 @@ import gzip
 import json
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 Item = dict[str, Any]
@@ -103,18 +103,45 @@ def parse(text: bytes) -> list[Item]:
     return items
 
 
-def texts(items: Sequence[Item]) -> Iterator[tuple[int, bytes]]:
-    """Yield items as JSON lists that a request may hold, and how many are in each; a single item is one."""
+class Text(NamedTuple):
+    """Some items as one JSON list.
+
+    Attributes:
+        number: How many.
+        text: The list.
+    """
+
+    number: int
+    text: bytes
+
+
+def texts(items: Sequence[Item]) -> Iterator[Text]:
+    """Yield items as JSON lists that a request may hold; a single item is one."""
     try:
         text = orjson.dumps(items)
     except TypeError:  # lone surrogates, for which the service would refuse the whole batch
         text = orjson.dumps(_mended(json.dumps(items)))
     if len(items) <= 1 or len(text) <= MOST_BYTES:
-        yield len(items), text
+        yield Text(len(items), text)
         return
     middle = len(items) // 2
     yield from texts(items[:middle])
     yield from texts(items[middle:])
+
+
+def joined(some: Iterable[Text]) -> Iterator[Text]:
+    """Join JSON lists, in their order, to as few as requests may hold."""
+    number, size = 0, 0
+    members: list[bytes] = []
+    for text in some:
+        if members and size + len(text.text) > MOST_BYTES:
+            yield Text(number, b"[" + b",".join(members) + b"]")
+            number, size, members = 0, 0, []
+        number += text.number
+        size += len(text.text)
+        members.append(text.text[1:-1])
+    if members:
+        yield Text(number, b"[" + b",".join(members) + b"]")
 
 
 def pack(text: bytes) -> bytes:

@@ -21,15 +21,15 @@ import orjson
 
 from pf_monitor import notices
 from pf_monitor.pipeline.delivery.batch import MOST_BYTES as MOST_BYTES_A_BATCH
-from pf_monitor.pipeline.delivery.batch import Batch, Shipment, pack, parse, texts, trace_of, traces_of, unpack
+from pf_monitor.pipeline.delivery.batch import Batch, Shipment, joined, pack, parse, texts, trace_of, traces_of, unpack
 from pf_monitor.pipeline.delivery.locking import FileLock
 from pf_monitor.pipeline.delivery.place import BATCH_SUFFIX
 from pf_monitor.pipeline.losses import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from pf_monitor.pipeline.delivery.batch import Item
+    from pf_monitor.pipeline.delivery.batch import Item, Text
 
 MOST_BYTES = 50 << 20
 """On disk, compressed, in the folders of all processes that send to the same resource."""
@@ -102,8 +102,19 @@ class Spool:
 
     def take(self, items: list[Item]) -> None:
         """Take items, of plain JSON values; they are on disk when this returns."""
+        self.write(self.texts(items))
+
+    def texts(self, items: list[Item]) -> list[Text]:
+        """Return items as `write` takes them; they need not all be at hand at a time."""
         with self._lock:
-            self._append(self._without_dropped_traces(items))
+            items = self._without_dropped_traces(items)
+        return list(texts(items)) if items else []
+
+    def write(self, some: Iterable[Text]) -> None:
+        """Take items as texts; they are on disk when this returns."""
+        with self._lock:
+            for text in joined(some):
+                self._append(text)
             self._make_room()
 
     def next(self) -> Shipment | None:
@@ -149,7 +160,7 @@ class Spool:
         with self._lock:
             for some in (items[:middle], items[middle:]):
                 self._growing = None
-                self._append(some)
+                self._append_items(some)
             self._growing = None
             self.remove(batch)
 
@@ -247,27 +258,28 @@ class Spool:
             self._own = own
         return self._own
 
-    def _append(self, items: Sequence[Item]) -> None:
-        if not items:
-            return
-        for number, text in texts(items):
-            portion = pack(text)
-            self._number += 1
-            batch = self._with_room(len(text))
-            if batch.path is not None:
-                try:
-                    _extend(batch.path, portion, batch.size)
-                except OSError as error:
-                    _say_in_memory(self._folder, error)
-                    if not batch.size:
-                        self.remove(batch)
-                    batch = self._begin_batch(None)
-            if batch.path is None:
-                batch.body += portion
-            batch.size += len(portion)
-            batch.plain_size += len(text)
-            batch.portions += 1
-            batch.number_of_items += number
+    def _append_items(self, items: Sequence[Item]) -> None:
+        for text in texts(items) if items else ():
+            self._append(text)
+
+    def _append(self, text: Text) -> None:
+        portion = pack(text.text)
+        self._number += 1
+        batch = self._with_room(len(text.text))
+        if batch.path is not None:
+            try:
+                _extend(batch.path, portion, batch.size)
+            except OSError as error:
+                _say_in_memory(self._folder, error)
+                if not batch.size:
+                    self.remove(batch)
+                batch = self._begin_batch(None)
+        if batch.path is None:
+            batch.body += portion
+        batch.size += len(portion)
+        batch.plain_size += len(text.text)
+        batch.portions += 1
+        batch.number_of_items += text.number
 
     def _with_room(self, plain_size: int) -> Batch:
         """Return the batch that takes more, or a new one."""
@@ -359,7 +371,7 @@ class Spool:
             self._remember_dropped(gone)
             if self._growing is batch:
                 self._growing = None
-            self._append(kept)
+            self._append_items(kept)
             self.remove(batch)
             self._dropped(Reason.SPOOL_FULL, len(items) - len(kept))
             return True
