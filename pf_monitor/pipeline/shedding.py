@@ -1,4 +1,4 @@
-"""What is not sent when more comes than can be prepared for sending: whole traces, never one with an error.
+"""What is not sent when more comes than can be prepared for sending: whole traces, but for what failed in them.
 
 Preparing a step costs ten times what recording its metrics does. So under overload all metrics are recorded, and as
 many traces as there is time for are prepared.

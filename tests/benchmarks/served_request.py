@@ -10,7 +10,7 @@ from measuring import Figure
 from servers import server
 from serving import MONITOR, NOT_ENABLED, PROMPTFLOW, UNMONITORED, serve
 
-REQUESTS = 80
+REQUESTS = 200
 TURNS = 300
 ROUNDS = 5
 TARGET_MS = 0.5

@@ -28,7 +28,7 @@ MODEL_S = 0.1
 """What a request waits for, as for a model, in seconds."""
 
 NODES = 20
-_CLIENTS = 50
+CLIENTS = 50
 _FAILING = 47
 """One request of so many fails."""
 
@@ -112,7 +112,7 @@ def busy(question: str, number: int) -> str:
     return question
 
 
-def offer(seconds: float, clients: int = _CLIENTS) -> Outcome:
+def offer(seconds: float, clients: int = CLIENTS) -> Outcome:
     """Offer a load to a flow with the monitor on.
 
     Args:
@@ -147,7 +147,7 @@ def offer(seconds: float, clients: int = _CLIENTS) -> Outcome:
     )
 
 
-def unmonitored(seconds: float, clients: int = _CLIENTS) -> tuple[int, float, float]:
+def unmonitored(seconds: float, clients: int = CLIENTS) -> tuple[int, float, float]:
     """Offer the same load with the monitor off; return the number of requests and two latencies in seconds."""
     runtime.stop()
     latencies, _ = _ask(seconds, clients)

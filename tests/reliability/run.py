@@ -118,23 +118,28 @@ def run_outage(
 def run_overload(
     seconds: Annotated[float, typer.Argument(help="How long each load lasts.")] = 60,
     rounds: Annotated[int, typer.Option(help="How often, without the monitor and with it in turns.")] = 1,
+    clients: Annotated[int, typer.Option(help="How many ask at a time.")] = overload.CLIENTS,
 ) -> None:
     """Offer more than can be prepared; exit status 1 when the metrics are not exact or something is not counted."""
-    table = Table(
-        "", "requests", "items", "sent", "shed", "errors", "sent", "cut", "metric", "p50 (ms)", "p99 (ms)", "MB"
-    )
     failed = False
     for _ in range(rounds):
         with _folder():
-            number, *latencies = overload.unmonitored(seconds)
-            table.add_row("off", str(number), *[""] * 7, *(f"{latency * 1e3:.0f}" for latency in latencies))
-            found = overload.offer(seconds)
-        counts = (found.requests, found.items, found.sent, found.shed)
-        counts += (found.errors, found.errors_sent, found.cut, found.counted)
-        times = (found.p50_s * 1e3, found.p99_s * 1e3, found.memory_mb)
-        table.add_row("on", *map(str, counts), *(f"{number:.0f}" for number in times))
+            number, *latencies = overload.unmonitored(seconds, clients)
+            found = overload.offer(seconds, clients)
+        table = Table("", "without the monitor", "with it")
+        table.add_row("requests", f"{number:,}", f"{found.requests:,}")
+        table.add_row("latency, p50 (ms)", f"{latencies[0] * 1e3:.1f}", f"{found.p50_s * 1e3:.1f}")
+        table.add_row("latency, p99 (ms)", f"{latencies[1] * 1e3:.1f}", f"{found.p99_s * 1e3:.1f}")
+        table.add_row("items", "", f"{found.items:,}")
+        table.add_row("of these sent", "", f"{found.sent:,}")
+        table.add_row("counted as shed", "", f"{found.shed:,}")
+        table.add_row("failed requests", "", f"{found.errors:,}")
+        table.add_row("of these sent", "", f"{found.errors_sent:,}")
+        table.add_row("others sent in part", "", f"{found.cut:,}")
+        table.add_row("requests, by the metric", "", f"{found.counted:,}")
+        table.add_row("memory grown by (MB)", "", f"{found.memory_mb:.1f}")
+        _console.print(table)
         failed = failed or found.counted != found.requests or found.sent + found.shed != found.items
-    _console.print(table)
     sys.exit(failed)
 
 
