@@ -103,10 +103,13 @@ class PipelineRecorder:
         """
         metrics = self._metrics or self._started_metrics(step)
         is_root = step.parent is None
-        if not (self._shedder.admits(step) and self._worker.put(step, urgent=step.outcome is Outcome.ERROR)):
+        admitted = self._shedder.admits(step)
+        if admitted and not self._worker.put(step, urgent=step.outcome is Outcome.ERROR):
+            self._shedder.refuse(step)
+            admitted = False
+        if not admitted:
             if metrics is not None:
                 metrics.record(step)  # exact, whatever becomes of the span
-            self._shedder.refuse(step)
             self._sink.losses.add(Reason.OVERLOAD, 1)
         if is_root and self._sampler is not None:
             self._worker.put(RequestEnd(step), urgent=True)
