@@ -45,7 +45,7 @@ def decide() -> Recorder | None:
     Returns:
         What records, or None when nothing shall be.
     """
-    global off  # noqa: PLW0603 - the switch is a module attribute because that is the cheapest thing to look at
+    global off  # noqa: PLW0603 - one monitor for the process - the switch is a module attribute because that is the cheapest thing to look at
     with _lock:
         if off or recorder is not None:
             return recorder
@@ -80,7 +80,7 @@ def reconsider(flow_place: Path | None = None) -> None:
     Args:
         flow_place: The file or the folder of the flow that is about to run, to be looked at too.
     """
-    global off  # noqa: PLW0603
+    global off  # noqa: PLW0603 - one monitor for the process
     if recorder is not None:
         return
     with _lock:
@@ -141,7 +141,7 @@ def configure(
         "deployment": deployment,
         "sampling_ratio": read_ratio(sampling_ratio, "sampling_ratio"),
     }
-    global off, takes_over  # noqa: PLW0603
+    global off, takes_over  # noqa: PLW0603 - likewise
     with _lock:
         _overrides.update({name: value for name, value in given.items() if value is not None})
         _captured.update(read_capture(capture or {}))
@@ -189,7 +189,7 @@ def pipeline() -> PipelineRecorder | None:
 
 def use(replacement: PipelineRecorder) -> None:
     """Record with this from now on; for tests and for hosts that build their own pipeline."""
-    global recorder, _pipeline, off, takes_over  # noqa: PLW0603
+    global recorder, _pipeline, off, takes_over  # noqa: PLW0603 - likewise
     with _lock:
         recorder = _pipeline = replacement
         off = False

@@ -147,4 +147,4 @@ def documents_sql(table: str, columns: frozenset[str], *, plain: bool) -> str:
     documents = f"SELECT from_json(unnest(?::VARCHAR[]), '{orjson.dumps(shape).decode()}') AS document"
     rows = f"SELECT {cells} FROM ({documents})"  # noqa: S608 - of known names
     variant = f"{DIMENSIONS}::VARIANT AS {DIMENSIONS}"
-    return insert_sql(table, f"(SELECT * REPLACE ({variant}) FROM ({rows}))", columns, plain=plain)  # noqa: S608
+    return insert_sql(table, f"(SELECT * REPLACE ({variant}) FROM ({rows}))", columns, plain=plain)  # noqa: S608 - likewise

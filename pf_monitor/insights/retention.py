@@ -135,7 +135,7 @@ def _bound(cursor: duckdb.DuckDBPyConnection, before: datetime, most: int = PASS
         for table in TABLES
     )
     row = cursor.execute(
-        f"SELECT max(timestamp) FROM (SELECT timestamp FROM ({times}) ORDER BY timestamp LIMIT {min(most, PASS_ROWS)})",  # noqa: S608
+        f"SELECT max(timestamp) FROM (SELECT timestamp FROM ({times}) ORDER BY timestamp LIMIT {min(most, PASS_ROWS)})",  # noqa: S608 - likewise
         {"before": before},
     ).fetchone()
     bound: datetime | None = row[0] if row else None
@@ -143,5 +143,5 @@ def _bound(cursor: duckdb.DuckDBPyConnection, before: datetime, most: int = PASS
 
 
 def _delete(cursor: duckdb.DuckDBPyConnection, table: str, bound: datetime) -> int:
-    row = cursor.execute(f"DELETE FROM {stored(table)} WHERE timestamp <= $bound", {"bound": bound}).fetchone()  # noqa: S608
+    row = cursor.execute(f"DELETE FROM {stored(table)} WHERE timestamp <= $bound", {"bound": bound}).fetchone()  # noqa: S608 - likewise
     return int(row[0]) if row else 0

@@ -248,8 +248,8 @@ class Step(Span):
         self.counted_in_flow = False
         """Whether the tokens were counted before the flow ended: then it is not late, though it may end later."""
         self.time_to_first_chunk_ns: int | None = None
-        self.unfinished: Callable[[], None] | None = None
-        """What is left to do before the step can be sent, and need not be done on the user's path."""
+        self.unfinished: Callable[[Step], None] | None = None
+        """What is left to do to the step before it can be sent, and need not be done on the user's path."""
         self.stands_for: object = None
         """A function beneath that this step records already."""
         self.recorded_errors: set[tuple[int, str]] | None = None

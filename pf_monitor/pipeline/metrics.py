@@ -16,7 +16,7 @@ from pf_monitor.model.kinds import Kind, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.metrics import Histogram, Meter, MeterProvider
 
     from pf_monitor.model.step import Step
     from pf_monitor.pipeline.losses import Losses
@@ -50,11 +50,10 @@ class Metrics:
         self._flow_requests = standard.create_counter(names.FLOW_REQUEST, "{request}")
         self._node_requests = standard.create_counter(names.NODE_REQUEST, "{request}")
         self._rpc_requests = standard.create_counter(names.RPC_REQUEST, "{request}")
-        latency = {"unit": "ms", "explicit_bucket_boundaries_advisory": _LATENCY_BUCKETS_MS}
-        self._flow_latency = standard.create_histogram(names.FLOW_LATENCY, **latency)  # type: ignore[arg-type]
-        self._node_latency = standard.create_histogram(names.NODE_LATENCY, **latency)  # type: ignore[arg-type]
-        self._rpc_latency = standard.create_histogram(names.RPC_LATENCY, **latency)  # type: ignore[arg-type]
-        self._streaming = standard.create_histogram(names.FLOW_STREAMING_DURATION, **latency)  # type: ignore[arg-type]
+        self._flow_latency = _latency(standard, names.FLOW_LATENCY)
+        self._node_latency = _latency(standard, names.NODE_LATENCY)
+        self._rpc_latency = _latency(standard, names.RPC_LATENCY)
+        self._streaming = _latency(standard, names.FLOW_STREAMING_DURATION)
         genai = provider.get_meter(names.GENAI_METRIC_NAMESPACE)
         self._client_tokens = genai.create_histogram(
             names.CLIENT_TOKEN_USAGE, "{token}", explicit_bucket_boundaries_advisory=_TOKEN_BUCKETS
@@ -130,3 +129,7 @@ class Metrics:
             if tokens:
                 self._tokens.add(tokens, {**place, "llm_engine": engine, "token_type": token_type})
                 self._client_tokens.record(tokens, {**model, "gen_ai.token.type": convention})
+
+
+def _latency(meter: Meter, name: str) -> Histogram:
+    return meter.create_histogram(name, "ms", explicit_bucket_boundaries_advisory=_LATENCY_BUCKETS_MS)

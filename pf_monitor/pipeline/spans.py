@@ -30,7 +30,7 @@ def to_item(step: Step, processors: Iterable[Callable[[Item], Item | None]]) -> 
     if (finish := step.unfinished) is not None:
         step.unfinished = None
         try:
-            finish()
+            finish(step)
         except Exception as error:  # noqa: BLE001 - what there is of the step is sent
             notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", error)
     item = Item(step, name=step.name)

@@ -33,7 +33,7 @@ BENCHMARKS = {
 
 _HELP = f"""Measure what the monitor costs, beside bare OpenTelemetry, promptflow and peers.
 
-Benchmarks: {", ".join(BENCHMARKS)}. All of them take about twenty minutes, most of them in `memory` and `store`.
+Benchmarks: {", ".join(BENCHMARKS)}. All of them take about half an hour, most of them in `memory` and `store`.
 
 Each figure is the least of several rounds, or the median of pairs, in CPU time, and stands beside a baseline of the
 same run: on another machine, or a busy one, figures differ and ratios hardly.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -13,23 +12,18 @@ from opentelemetry import trace
 from pf_monitor import notices
 from pf_monitor.instrument import content, watch
 from pf_monitor.instrument.openai import asking
+from pf_monitor.instrument.openai.later import later
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Outcome
 from pf_monitor.tokens.prices import Price
 
 if TYPE_CHECKING:
     from pf_monitor.instrument.openai.operations import Exchange
-    from pf_monitor.model.step import Recorder
+    from pf_monitor.model.step import Recorder, Step
     from pf_monitor.tokens.usage import Usage
 
 _AZURE_HOSTS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".azure-api.net")
 _DEFAULT_PORTS = (None, 80, 443)
-
-_MOST_WAITING = 32_000_000
-"""Bytes of streamed answers that may wait to be put together."""
-
-_waiting = 0
-_waiting_lock = threading.Lock()
 
 
 @lru_cache(maxsize=256)
@@ -92,7 +86,7 @@ class Call:
             attributes[names.SERVER_PORT] = port or 0
         attributes.update(exchange.request_attributes())
         if recorder.capture_content:
-            self._keep(exchange.input_content())
+            _keep(self.step, exchange.input_content())
 
     def attempts(self, options: Any) -> Iterator[Attempt]:
         """Give the ways to send the request: with the usage asked for where it has to be, then as the caller wrote it.
@@ -135,9 +129,18 @@ class Call:
         more = {name: value for name, value in ours.items() if name.lower() not in theirs}
         return options.model_copy(update={"headers": {**given, **more}})
 
-    def answered(self, response: Any) -> None:
-        """End the call with a whole answer."""
-        self.exchange.take_response(response)
+    def answered(self, response: Any, size: int = 0) -> None:
+        """End the call with a whole answer.
+
+        Args:
+            response: The answer.
+            size: How many bytes it takes, where nobody else can change it; else it is read as a whole at once.
+        """
+        self.exchange.take_header(response)
+        if size and self.exchange.usage is not None:
+            self.answer_later(lambda whole: whole.take_response(response), size)
+        else:
+            self.exchange.take_response(response)
         self.end(Outcome.OK)
 
     def answer_later(self, read: Callable[[Exchange], None], size: int) -> None:
@@ -147,23 +150,15 @@ class Call:
             read: Gives all of the answer to an exchange.
             size: How many bytes wait for that; with too many waiting already, it is done at once.
         """
-        global _waiting  # noqa: PLW0603 - one bound for the process
         whole = type(self.exchange)(self.exchange.request)
 
-        def put_together() -> None:
-            global _waiting  # noqa: PLW0603
-            with _waiting_lock:
-                _waiting -= size
+        def put_together(step: Step) -> None:  # nothing here knows the step: they would keep each other alive
             read(whole)
-            self._keep_answer(whole)
+            _keep_answer(step, whole)
 
-        with _waiting_lock:
-            _waiting += size
-            too_many = _waiting > _MOST_WAITING
-        if too_many:
-            put_together()
-        else:
-            self.step.unfinished = put_together
+        self.step.unfinished = later(put_together, size)
+        if self.step.unfinished is None:
+            put_together(self.step)
 
     def first_chunk(self) -> None:
         """Note that the stream has begun to give something."""
@@ -188,7 +183,7 @@ class Call:
         if exchange.response_id is not None:
             step.attributes[names.RESPONSE_ID] = exchange.response_id
         if step.unfinished is None:
-            self._keep_answer(exchange)
+            _keep_answer(step, exchange)
         usage = exchange.usage or self._estimated()
         step.spend(usage, Price(self._provider, model, usage) if usage is not None else None)
         step.finish(outcome)
@@ -208,14 +203,15 @@ class Call:
             attributes[names.USAGE_MISSING] = ",".join(estimate.missing)
         return estimate.usage
 
-    def _keep_answer(self, exchange: Exchange) -> None:
-        step = self.step
-        if exchange.finish_reasons:
-            step.attributes[names.RESPONSE_FINISH_REASONS] = content.to_json(exchange.finish_reasons).text
-        if step.recorder.capture_content:
-            self._keep(exchange.output_content())
 
-    def _keep(self, parts: dict[str, Any]) -> None:
-        for name, value in parts.items():
-            if value:
-                self.step.keep(name, content.to_json(value))
+def _keep_answer(step: Step, exchange: Exchange) -> None:
+    if exchange.finish_reasons:
+        step.attributes[names.RESPONSE_FINISH_REASONS] = content.to_json(exchange.finish_reasons).text
+    if step.recorder.capture_content:
+        _keep(step, exchange.output_content())
+
+
+def _keep(step: Step, parts: dict[str, Any]) -> None:
+    for name, value in parts.items():
+        if value:
+            step.keep(name, content.to_json(value))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from pf_monitor import notices, runtime
 from pf_monitor.instrument.openai.call import Call
 from pf_monitor.instrument.openai.operations import exchange_for
@@ -102,10 +104,19 @@ def _answered(call: Call, answer: Any) -> None:
         if response is None or not hasattr(response, "is_stream_consumed"):
             call.answered(answer)
         elif response.is_stream_consumed or response.is_closed:
-            call.answered(response.json())
+            body = response.content
+            call.answered(_json(response, body), len(body))
         else:
             is_stream = call.exchange.request.get("stream") is True
             watch(response, Recording(call, is_stream=is_stream, hides_usage=call.asked_for_usage))
     except Exception as error:  # noqa: BLE001 - never into the caller
         notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", error)
         call.end(Outcome.OK)
+
+
+def _json(response: Any, body: bytes) -> Any:
+    """Return what an answer says; the client's own reader takes more, and more time."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return response.json()
