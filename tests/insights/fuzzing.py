@@ -8,7 +8,7 @@ import random
 import zlib
 from collections.abc import Callable
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 from talk import envelope, request
 
@@ -79,9 +79,11 @@ def made_by_a_stranger(seed: int) -> Sent:
         case 2:
             headers["cookie"] = f"pf_monitor_{dice.choice(['4319', 'http', ''])}={_wrong(dice, TOKEN)}"
         case 3:
-            content = b"token=" + _wrong(dice, TOKEN).encode("latin-1")
+            content = _mutated(dice, b"token=" + _wrong(dice, TOKEN).encode("latin-1"))
+            if TOKEN in map(str.strip, parse_qs(content.decode("latin-1")).get("token", [])):  # changed twice, and back
+                content = b"token="
             form = {"content-type": "application/x-www-form-urlencoded"}
-            return Sent("POST", sent.path, _mutated(dice, content), headers | form)
+            return Sent("POST", sent.path, content, headers | form)
         case 4:
             path = f"/{_wrong(dice, ingestion_key(TOKEN))}{dice.choice(['/v2.1/track', '//v2/track', '', '/health'])}"
             return Sent("POST", quote(path, safe="/", encoding="latin-1"), sent.content, headers)
