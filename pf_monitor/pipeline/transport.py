@@ -72,6 +72,7 @@ class Delivery:
         finally:
             self._gathered.texts = None
             self._spool.write(texts)
+            self._sender.wake()
 
     def take(self, url: str, body: bytes, headers: dict[str, str]) -> None:
         """Take a request of an exporter; it is on disk when this returns, or when `gathering` ends."""
@@ -83,6 +84,8 @@ class Delivery:
         else:
             self._spool.take(items)
         self._sender.learn(url, headers)
+        if self._gathered.texts is None:
+            self._sender.wake()
 
     def flush(self, timeout: float) -> bool:
         """Send what waits, in time if possible; see `Sender.flush`.

@@ -7,6 +7,7 @@ import logging
 import threading
 
 import pytest
+from local_rows import ask
 
 import pf_monitor
 from pf_monitor import runtime
@@ -14,6 +15,7 @@ from pf_monitor.insights.server import running
 from pf_monitor.instrument.content import to_text
 from pf_monitor.local import connection_string
 from pf_monitor.pipeline.delivery.batch import unpack
+from pf_monitor.pipeline.delivery.sender import Patience
 from pf_monitor.pipeline.item import Item
 from pf_monitor.pipeline.losses import Losses
 from pf_monitor.pipeline.processors import CONTENT_BUDGET, LONGEST_VALUE, fit
@@ -197,3 +199,26 @@ def test_a_flush_gives_up_in_time():
     assert worker.flush(0.01) is False
     gate.set()
     worker.stop(30)
+
+
+def test_a_request_is_sent_without_another_one_after_it(fresh_insights, unmonitored, monkeypatch):
+    sink = ApplicationInsights(connection_string(fresh_insights), patience=Patience(look_s=3600))
+    recorder = PipelineRecorder(Settings(enabled=True), sink, delay_s=3600)
+    runtime.use(recorder)
+    spool, sender = sink._delivery._spool, sink._delivery._sender
+    looked = threading.Event()
+    look, write = spool.next, spool.write
+    monkeypatch.setattr(spool, "next", lambda: (look(), looked.set())[0])
+
+    def write_late(texts):
+        looked.clear()
+        looked.wait(0.2)  # a sender that was woken too early has looked in vain by then, and sleeps on
+        write(texts)
+
+    monkeypatch.setattr(spool, "write", write_late)
+    pf_monitor.flow(str.upper)("alone")
+    recorder._worker.flush(20)
+    with sender._changed:
+        assert sender._changed.wait_for(lambda: not len(spool), 20)
+    [row] = ask(fresh_insights, "requests | project name, success")
+    assert row == {"name": "upper", "success": "True"}

@@ -83,7 +83,49 @@ def test_a_library_that_fails_at_the_end_fails_nothing_else(monitor, end):
     assert questions(monitor) == {"end": 1}
 
 
-def test_a_signal_that_comes_while_the_process_ends_does_not_cut_that_short(monitor):
+RAISING = """
+def raising(*_):
+    raise {error}
+
+for one in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+    signal.signal(one, raising)
+"""
+
+
+PROMPTFLOWS, GUNICORNS = RAISING.format(error="KeyboardInterrupt"), RAISING.format(error="SystemExit(3)")
+
+
+@pytest.mark.parametrize(
+    ("number", "handler"),
+    [
+        pytest.param("SIGTERM", "", id="SIGTERM, ours"),
+        pytest.param("SIGINT", "", id="SIGINT, Python's"),
+        *(
+            pytest.param(number, handler, id=f"{number}, {whose}")
+            for number in ("SIGTERM", "SIGINT", "SIGQUIT")
+            for whose, handler in (("promptflow's", PROMPTFLOWS), ("gunicorn's", GUNICORNS))
+        ),
+    ],
+)
+def test_a_signal_that_comes_while_the_process_ends_does_not_cut_that_short(monitor, number, handler):
+    finished = run(
+        f"""
+from pf_monitor.pipeline.recorder import PipelineRecorder
+shutdown = PipelineRecorder.shutdown
+def interrupted(recorder, timeout):
+    os.kill(os.getpid(), signal.{number})
+    shutdown(recorder, timeout)
+PipelineRecorder.shutdown = interrupted
+flow("end")
+{handler}
+""",
+        monitor.port,
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert questions(monitor) == {"end": 1}
+
+
+def test_a_second_sigterm_does_not_cut_the_first_short(monitor):
     finished = run(
         """
         from pf_monitor.pipeline.recorder import PipelineRecorder
@@ -93,10 +135,33 @@ def test_a_signal_that_comes_while_the_process_ends_does_not_cut_that_short(moni
             shutdown(recorder, timeout)
         PipelineRecorder.shutdown = interrupted
         flow("end")
+        os.kill(os.getpid(), signal.SIGTERM)
         """,
         monitor.port,
     )
-    assert finished.returncode == 0, finished.stderr
+    assert finished.returncode == -signal.SIGTERM, finished.stderr
+    assert questions(monitor) == {"end": 1}
+
+
+def test_a_stop_that_cannot_be_started_leaves_it_to_the_end_of_the_process(monitor):
+    finished = run(
+        """
+        import threading
+        start = threading.Thread.start
+        def refused(thread):
+            if thread.name == "pf_monitor stop":
+                raise RuntimeError("can't start new thread at interpreter shutdown")
+            start(thread)
+        threading.Thread.start = refused
+        flow("end")
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except RuntimeError:
+            pass
+        """,
+        monitor.port,
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
     assert questions(monitor) == {"end": 1}
 
 

@@ -79,10 +79,13 @@ class Sender:
         self._thread.start()
 
     def learn(self, url: str, headers: Mapping[str, str]) -> None:
-        """Hear that something waits, and how the exporter has asked for it to be sent."""
+        """Hear how the exporter has asked for what waits, or is about to, to be sent."""
         if url != self._home:
             self._home = self._url = url
         self._headers = headers
+
+    def wake(self) -> None:
+        """Hear that something waits: before it does, the sender would look in vain and sleep on."""
         self._awake.set()
 
     def flush(self, timeout: float) -> bool:
