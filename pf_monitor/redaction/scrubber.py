@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,9 @@ KNOWN: Final = "known-value"
 """The name of the rule for values of the environment."""
 
 _MARKER = re.compile(rb"\[redacted [a-z0-9-]+\]")
+_ASSIGNING = re2.compile(r'([^"\s=:>\\])[\s=:>]*[=:>]\s*[\[(]?\s*b?"')
+"""How a text in JSON ends that the rules take for an assignment, and the JSON behind it for what is assigned."""
+
 _MOST_REMEMBERED = 4_096
 _MOST_ROUNDS = 20
 
@@ -56,9 +60,16 @@ class Scrubber:
         Raises:
             OverflowError: If there is no end of them.
         """
-        raw = _bytes(text)
-        if self._any.search(raw) is None:
+        if self._any.search(_bytes(text)) is None:
             return text, 0
+        scrubbed, found = self._scrubbed(text)
+        if found and text.startswith(("{", "[")) and _is_json(text) and not _is_json(scrubbed):
+            again = self._scrubbed(_ASSIGNING.sub(r'\1"', text))
+            return again if _is_json(again[0]) else (scrubbed, found)
+        return scrubbed, found
+
+    def _scrubbed(self, text: str) -> tuple[str, int]:
+        raw = _bytes(text)
         found = 0
         for name, expression in self._expressions:
             raw, replaced = _scrubbed(expression, raw, marker(name).encode())
@@ -83,6 +94,14 @@ def marker(name: str) -> str:
 def default_scrubber() -> Scrubber:
     """Return the scrubber of the built-in rules and of this process's environment as it is when first asked."""
     return Scrubber(built_in(), os.environ)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _compiled(expression: str, *, captures: bool = True) -> Any:
