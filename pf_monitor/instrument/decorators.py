@@ -119,6 +119,6 @@ def _decorate(function: F, kind: Kind, name: str | None, mapping: ColumnMapping 
     if isinstance(function, type):
         # A callable class stays the class it is; what is recorded is the call of its instances.
         call = function.__call__
-        function.__call__ = wrap(define(call, kind, name, mapping))  # type: ignore[method-assign]
+        function.__call__ = wrap(define(call, kind, name, mapping))  # type: ignore[method-assign]  # on purpose
         return cast("F", function)
     return cast("F", wrap(define(function, kind, name, mapping)))

@@ -39,7 +39,7 @@ class Origin:
 
 def current_step(context: Context | None = None) -> Step | None:
     """Return the step that is running in this thread or task, or in a context."""
-    return cast("Step | None", context_api.get_value(_STEP, context))
+    return cast("Step | None", (context_api.get_current() if context is None else context).get(_STEP))
 
 
 def activate(step: Step, context: Context) -> Context:
@@ -86,8 +86,10 @@ def keep_origin(context: Context) -> Context:
 
 def parent_span(step: Step, context: Context) -> trace.SpanContext:
     """Return the span above a step that begins under another one: a span of the user's own, or that step."""
+    if context.get(_SPAN) is step:
+        return step.context
     span = trace.get_current_span(context)
-    if span is step or not span.is_recording() or _is_unsent(span):
+    if not span.is_recording() or _is_unsent(span):
         return step.context
     above = span.get_span_context()
     return above if above.trace_id == step.context.trace_id else step.context

@@ -224,7 +224,7 @@ def _decorated(tool: Callable[..., Any]) -> Definition | None:
         definition: Definition | None = getattr(tool, ATTRIBUTE, None)
         if definition is not None:
             return definition
-        tool = getattr(tool, "__original_function", None) or getattr(tool, "func", None)  # type: ignore[assignment]
+        tool = getattr(tool, "__original_function", None) or getattr(tool, "func", None)  # type: ignore[assignment]  # any object
         seen += 1
     return None
 
@@ -434,6 +434,6 @@ def _served_request_id() -> str | None:
     if fastapi is not None and (request := fastapi._request_ctx_var.get()) is not None:
         found = request.get("req_id")
     elif flask is not None and flask.has_request_context():
-        headers = flask.request.headers
-        found = headers.get("x-request-id") or headers.get("x-ms-client-request-id")
+        sent = flask.request.environ  # where a header that is missing is no exception
+        found = sent.get("HTTP_X_REQUEST_ID") or sent.get("HTTP_X_MS_CLIENT_REQUEST_ID")
     return found

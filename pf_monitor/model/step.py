@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -81,7 +80,7 @@ class Sums:
     output_tokens: int = 0
     llm_calls: int = 0
     _cost_usd: float | None = None
-    _unpriced: deque[Price] = field(default_factory=deque)
+    _unpriced: list[Price] = field(default_factory=list)
     """Of the latest calls: what they cost is looked up away from the user's path, where there are not too many."""
 
     def add(self, usage: Usage | None, price: Price | None, calls: int) -> None:
@@ -103,7 +102,7 @@ class Sums:
         return self._cost_usd
 
     def _price_one(self) -> None:
-        usd = self._unpriced.popleft().usd
+        usd = self._unpriced.pop(0).usd
         if usd is not None:
             self._cost_usd = (self._cost_usd or 0.0) + usd
 

@@ -195,8 +195,8 @@ class PipelineRecorder:
         self._sink.losses.add(Reason.OVERLOAD, len(gone))
         notices.say_once(
             "overload",
-            "pf_monitor sends only some of the requests: more come than it can prepare beside them. It keeps those "
-            "with errors. The flow is not held up. Metrics stay exact.",
+            "pf_monitor sends only some of the requests: more come than it can prepare beside them. Of the others it "
+            "sends what failed. The flow is not held up. Metrics stay exact.",
         )
         return [thing for thing in things if not (isinstance(thing, Step) and thing.context.trace_id in shed)]
 

@@ -31,6 +31,8 @@ def member(container: Any, name: str) -> Any:
 def members(container: Any) -> Any:
     """Return something from which several members are to be read: a model that only has fields as their dict."""
     cls: type = type(container)
+    if cls is dict:
+        return container
     try:
         if _has_fields_only(cls):
             extra = container.__pydantic_extra__

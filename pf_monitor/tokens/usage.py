@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from pf_monitor.tokens.lenient import count, first, member, members
 
@@ -20,8 +20,7 @@ class Source(StrEnum):
     """Counted here with tiktoken, because the provider gave none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens of one model call.
 
     Attributes:
@@ -163,8 +162,9 @@ def _counted(container: Any, names: tuple[str, ...]) -> int | None:
     """Return the first of the named members that is a count."""
     if container is None:
         return None
+    read = container.get if type(container) is dict else partial(member, container)  # on the caller's path
     for name in names:
-        value = member(container, name)
+        value = read(name)
         if value is not None and (counted := count(value)) is not None:
             return counted
     return None

@@ -8,6 +8,7 @@ import openai
 import pytest
 
 import pf_monitor
+from pf_monitor.instrument.openai import hook
 
 MESSAGES = [
     {"role": "system", "content": "Answer from the context.\n\nContext:\n\nThe Larkspur tent weighs 2 kg."},
@@ -188,7 +189,16 @@ def test_a_failed_call_shows_the_users_code_that_made_it(monitor, client, stand_
     assert "drivers.py" not in stack
 
 
-def test_a_call_carries_what_joins_the_providers_log(monitor, client, stand_in):
+@pytest.mark.parametrize(
+    ("provider", "named", "not_named"),
+    [
+        ("client", "x_client_request_id", "x_ms_client_request_id"),
+        ("azure", "x_ms_client_request_id", "x_client_request_id"),
+    ],
+)
+def test_a_call_carries_what_joins_the_providers_log(monitor, request, stand_in, provider, named, not_named):
+    client = request.getfixturevalue(provider)
+
     @pf_monitor.flow
     def flow(question):
         pf_monitor.set_correlation(request_id="req-7")
@@ -198,8 +208,8 @@ def test_a_call_carries_what_joins_the_providers_log(monitor, client, stand_in):
     [row] = monitor.rows("dependencies")
     [received] = stand_in.ledger()["requests"]
     assert received["traceparent"] == f"00-{row['operation_Id']}-{row['id']}-01"
-    assert received["x_client_request_id"] == "req-7"
-    assert received["x_ms_client_request_id"] == "req-7"
+    assert received[named] == "req-7"
+    assert received[not_named] is None
 
 
 def test_headers_that_the_user_sets_stay(monitor, client, stand_in):
@@ -213,6 +223,18 @@ def test_a_raw_response_is_read_too(monitor, client, stand_in):
     assert raw.parse().model == "stand-in"
     _, span = only_span(monitor)
     assert counted(span) == billed(stand_in)
+
+
+def test_a_long_answer_is_read_of_what_the_caller_gets_and_is_the_same(monitor, client, stand_in, monkeypatch):
+    answer = client.chat.completions.create(model="stand-in", messages=MESSAGES)
+    monkeypatch.setattr(hook, "_MOST_READ", 0)
+    client.chat.completions.create(model="stand-in", messages=MESSAGES)
+    first, second = (row["customDimensions"] for row in monitor.rows("dependencies"))
+    assert answer.choices[0].message.content in first["gen_ai.output.messages"]
+    different = {"gen_ai.response.id", "pf_monitor.request_id"}
+    assert {k: v for k, v in first.items() if k not in different} == {
+        k: v for k, v in second.items() if k not in different
+    }
 
 
 def test_what_is_no_model_call_is_not_recorded(monitor, client):

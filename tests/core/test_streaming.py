@@ -144,6 +144,18 @@ def test_a_whole_answer_read_by_streaming_response(monitor, client, stand_in):
     assert row["customDimensions"]["gen_ai.usage.input_tokens"] == str(stand_in.ledger()["totals"]["prompt_tokens"])
 
 
+def test_how_long_a_stream_took_is_told_as_without_us(monitor, client):
+    with client.chat.completions.with_streaming_response.create(**QUESTION, stream=True) as response:
+        list(response.iter_lines())
+    assert response.http_response.elapsed.total_seconds() > 0
+
+
+async def test_how_long_an_async_stream_took_is_told_as_without_us(monitor, async_client):
+    async with async_client.chat.completions.with_streaming_response.create(**QUESTION, stream=True) as response:
+        assert [line async for line in response.iter_lines()]
+    assert response.http_response.elapsed.total_seconds() > 0
+
+
 def test_parse(monitor, client, stand_in):
     client.chat.completions.parse(**QUESTION)
     [row] = monitor.rows("dependencies")

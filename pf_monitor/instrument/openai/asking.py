@@ -52,7 +52,6 @@ def refuses(error: Exception, exchange: Exchange, base_url: str) -> bool:
     return True
 
 
-def is_read_raw(options: Any) -> bool:
-    """Whether the caller reads the answer's bytes, or may."""
-    headers = options.headers
-    return isinstance(headers, Mapping) and any(name.lower() == _RAW.lower() for name in headers)
+def is_read_raw(headers: Mapping[str, Any]) -> bool:
+    """Whether the caller reads the answer's bytes, or may, as the request's headers tell."""
+    return any(name.lower() == _RAW.lower() for name in headers)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import orjson
 from opentelemetry import trace
 
 from pf_monitor import notices
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 _AZURE_HOSTS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".azure-api.net")
 _DEFAULT_PORTS = (None, 80, 443)
+
+_MOST_ASKED = 1_000_000
+"""Bytes of a request that are read in the pipeline: what is much longer would hold up the whole process there."""
 
 
 @lru_cache(maxsize=256)
@@ -66,14 +71,20 @@ class Call:
         exchange: The endpoint's shape.
         base_url: Where the client sends requests to.
         is_azure: Whether the client is one for Azure OpenAI.
+
+    Attributes:
+        response: The HTTP response, once there is one.
     """
 
     def __init__(self, recorder: Recorder, exchange: Exchange, base_url: str, *, is_azure: bool) -> None:
         self.exchange = exchange
         self.asked_for_usage = False
+        self.response: Any = None
         self._base_url = base_url
         host, port = _host_and_port(base_url)
-        self._provider = "azure.ai.openai" if is_azure or host.endswith(_AZURE_HOSTS) else "openai"
+        is_azure = is_azure or host.endswith(_AZURE_HOSTS)
+        self._provider = "azure.ai.openai" if is_azure else "openai"
+        self._request_id_header = "x-ms-client-request-id" if is_azure else "X-Client-Request-Id"
         model = exchange.requested_model
         name = f"{exchange.operation} {model}" if model else exchange.operation
         self.step, self.context = watch.begin(recorder, exchange.kind, name, trace.SpanKind.CLIENT)
@@ -85,8 +96,9 @@ class Call:
         if port not in _DEFAULT_PORTS:
             attributes[names.SERVER_PORT] = port or 0
         attributes.update(exchange.request_attributes())
-        if recorder.capture_content:
-            _keep(self.step, exchange.input_content())
+        self._keeps_input = recorder.capture_content
+        """Whether what was asked is still to be kept: the caller may change it from when the call is answered."""
+        self._asked: bytes | None = None
 
     def attempts(self, options: Any) -> Iterator[Attempt]:
         """Give the ways to send the request: with the usage asked for where it has to be, then as the caller wrote it.
@@ -109,38 +121,67 @@ class Call:
         """What the request carries so that the provider's own logs can be joined.
 
         `traceparent` is W3C's; `X-Client-Request-Id` is the name that OpenAI logs, `x-ms-client-request-id` Azure's.
+        Each header more would be one more for the HTTP client to check, on the caller's path.
         """
         own = self.step.context
         request_id = self.step.correlation.get(names.REQUEST_ID, "")
         printable = request_id if request_id.isascii() and request_id.isprintable() else f"{own.trace_id:032x}"
         return {
             "traceparent": f"00-{own.trace_id:032x}-{own.span_id:016x}-01",
-            "X-Client-Request-Id": printable[:512],
-            "x-ms-client-request-id": printable[:512],
+            self._request_id_header: printable[:512],
         }
 
     def _with_headers(self, options: Any) -> Any:
         """Return the request's options with the headers that join it; what the user set stays."""
-        given = options.headers if isinstance(options.headers, Mapping) else {}
         ours = self.headers
-        if asking.is_read_raw(options):
-            ours["Accept-Encoding"] = "identity"  # the bytes are watched on their way
-        theirs = {name.lower() for name in given}
-        more = {name: value for name, value in ours.items() if name.lower() not in theirs}
-        return options.model_copy(update={"headers": {**given, **more}})
+        given = options.headers
+        if given and isinstance(given, Mapping):
+            if asking.is_read_raw(given):
+                ours["Accept-Encoding"] = "identity"  # the bytes are watched on their way
+            theirs = {name.lower() for name in given}
+            ours = {**given, **{name: value for name, value in ours.items() if name.lower() not in theirs}}
+        return options.model_copy(update={"headers": ours})
 
-    def answered(self, response: Any, size: int = 0) -> None:
+    def sent(self, request: Any) -> None:
+        """Take note of what was asked, before the caller can change it.
+
+        Args:
+            request: The HTTP request. Its bytes are read in the pipeline, unless they are very many.
+        """
+        if not self._keeps_input:
+            return
+        try:
+            body = request.content
+        except Exception:  # noqa: BLE001 - a request that the user's own transport has made may have none
+            body = None
+        if type(body) is bytes and len(body) <= _MOST_ASKED:
+            self._asked = body
+        else:
+            _keep(self.step, self.exchange.input_content())
+        self._keeps_input = False
+
+    def answered(self, body: bytes) -> None:
         """End the call with a whole answer.
 
         Args:
-            response: The answer.
-            size: How many bytes it takes, where nobody else can change it; else it is read as a whole at once.
+            body: The answer, as JSON.
         """
-        self.exchange.take_header(response)
-        if size and self.exchange.usage is not None:
-            self.answer_later(lambda whole: whole.take_response(response), size)
+        exchange = self.exchange
+        answer = _read(body)
+        exchange.take_header(answer)
+        if exchange.usage is None:
+            exchange.take_response(answer)
         else:
-            self.exchange.take_response(response)
+            self.answer_later(lambda whole: whole.take_response(_read(body)), len(body))
+        self.end(Outcome.OK)
+
+    def answered_as(self, answer: Any) -> None:
+        """End the call with a whole answer of which only the caller's object is known.
+
+        Args:
+            answer: What the caller gets, and may change.
+        """
+        self.exchange.take_response(answer)
         self.end(Outcome.OK)
 
     def answer_later(self, read: Callable[[Exchange], None], size: int) -> None:
@@ -150,13 +191,17 @@ class Call:
             read: Gives all of the answer to an exchange.
             size: How many bytes wait for that; with too many waiting already, it is done at once.
         """
-        whole = type(self.exchange)(self.exchange.request)
+        shape, asked = type(self.exchange), self._asked
+        self._asked = None
 
         def put_together(step: Step) -> None:  # nothing here knows the step: they would keep each other alive
+            whole = shape(_body(asked))
+            if asked is not None:
+                _keep(step, whole.input_content())
             read(whole)
             _keep_answer(step, whole)
 
-        self.step.unfinished = later(put_together, size)
+        self.step.unfinished = later(put_together, size + len(asked or b""))
         if self.step.unfinished is None:
             put_together(self.step)
 
@@ -182,7 +227,11 @@ class Call:
             step.attributes[names.RESPONSE_MODEL] = exchange.model
         if exchange.response_id is not None:
             step.attributes[names.RESPONSE_ID] = exchange.response_id
+        if self._keeps_input:
+            _keep(step, exchange.input_content())
         if step.unfinished is None:
+            if self._asked is not None:
+                _keep(step, type(exchange)(_body(self._asked)).input_content())
             _keep_answer(step, exchange)
         usage = exchange.usage or self._estimated()
         step.spend(usage, Price(self._provider, model, usage) if usage is not None else None)
@@ -202,6 +251,23 @@ class Call:
         if estimate.missing:
             attributes[names.USAGE_MISSING] = ",".join(estimate.missing)
         return estimate.usage
+
+
+def _read(answer: bytes) -> Any:
+    """Return what an answer says; Python's own reader takes more, such as NaN, and more time."""
+    try:
+        return orjson.loads(answer)
+    except orjson.JSONDecodeError:
+        return json.loads(answer)
+
+
+def _body(asked: bytes | None) -> dict[str, Any]:
+    """Return what a request says in JSON."""
+    try:
+        body = _read(asked or b"{}")
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _keep_answer(step: Step, exchange: Exchange) -> None:

@@ -7,9 +7,9 @@ and Azure OpenAI alike.
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from pf_monitor import notices, runtime
 from pf_monitor.instrument.openai.call import Call
@@ -17,11 +17,26 @@ from pf_monitor.instrument.openai.operations import exchange_for
 from pf_monitor.instrument.openai.streams import Recording, watch
 from pf_monitor.instrument.parentage import attach, detach
 from pf_monitor.model.kinds import Outcome
+from pf_monitor.tokens import lenient
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 _MARK = "__pf_monitor__"
+
+_READER = "_process_response"
+"""The client's method that makes of an HTTP response what the caller gets. Where there is none, that is read,
+on the caller's path."""
+
+_call: ContextVar[Call | None] = ContextVar("pf_monitor_openai_call", default=None)
+"""The call whose request is under way in this thread or task."""
+
+_MOST_READ = 32_000
+"""Bytes of an answer that are read once more, for its usage, on the caller's path."""
+
+_MOST_TEXTS = 256
+_texts: dict[int, tuple[Any, str]] = {}
+"""Of addresses, by their identity, with themselves."""
 
 
 def install(openai: ModuleType) -> None:
@@ -31,9 +46,13 @@ def install(openai: ModuleType) -> None:
         openai: The package, from version 1 on.
     """
     azure = (openai.AzureOpenAI, openai.AsyncAzureOpenAI)
-    if not hasattr(openai.OpenAI.request, _MARK):
-        openai.OpenAI.request = _sync(openai.OpenAI.request, azure)
-        openai.AsyncOpenAI.request = _async(openai.AsyncOpenAI.request, azure)
+    if hasattr(openai.OpenAI.request, _MARK):
+        return
+    openai.OpenAI.request = _sync(openai.OpenAI.request, azure)
+    openai.AsyncOpenAI.request = _async(openai.AsyncOpenAI.request, azure)
+    for client in (openai.OpenAI, openai.AsyncOpenAI):
+        if hasattr(client, _READER):
+            setattr(client, _READER, _seeing(getattr(client, _READER)))
 
 
 def _sync(request: Any, azure: tuple[type, ...]) -> Any:
@@ -42,7 +61,7 @@ def _sync(request: Any, azure: tuple[type, ...]) -> Any:
         call = None if runtime.off else _open(client, options, azure)
         if call is None:
             return request(client, cast_to, options, *args, **kwargs)
-        token = attach(call.context)
+        token, mine = attach(call.context), _call.set(call)
         try:
             for attempt in call.attempts(options):
                 with attempt:
@@ -51,6 +70,7 @@ def _sync(request: Any, azure: tuple[type, ...]) -> Any:
             call.failed(error)
             raise
         finally:
+            _leave(mine)
             detach(token)
         _answered(call, answer)
         return answer
@@ -65,7 +85,7 @@ def _async(request: Any, azure: tuple[type, ...]) -> Any:
         call = None if runtime.off else _open(client, options, azure)
         if call is None:
             return await request(client, cast_to, options, *args, **kwargs)
-        token = attach(call.context)
+        token, mine = attach(call.context), _call.set(call)
         try:
             for attempt in call.attempts(options):
                 with attempt:
@@ -74,12 +94,30 @@ def _async(request: Any, azure: tuple[type, ...]) -> Any:
             call.failed(error)
             raise
         finally:
+            _leave(mine)
             detach(token)
         _answered(call, answer)
         return answer
 
     setattr(watched, _MARK, True)
     return watched
+
+
+def _seeing(process: Any) -> Any:
+    """Show a call the HTTP response that it gets; for both kinds of clients, since nothing is waited for."""
+
+    @functools.wraps(process)
+    def seeing(*args: Any, **kwargs: Any) -> Any:
+        if (call := _call.get()) is not None:
+            call.response = kwargs.get("response")
+        return process(*args, **kwargs)
+
+    return seeing
+
+
+def _leave(mine: Token[Call | None]) -> None:
+    with suppress(ValueError):  # the coroutine is closed from elsewhere
+        _call.reset(mine)
 
 
 def _open(client: Any, options: Any, azure: tuple[type, ...]) -> Call | None:
@@ -91,32 +129,40 @@ def _open(client: Any, options: Any, azure: tuple[type, ...]) -> Call | None:
         recorder = runtime.recorder or runtime.decide()
         if recorder is None:
             return None
-        return Call(recorder, exchange, str(client.base_url), is_azure=isinstance(client, azure))
+        return Call(recorder, exchange, _text_of(client.base_url), is_azure=isinstance(client, azure))
     except Exception as error:  # noqa: BLE001 - never into the caller
         notices.say_once("openai-begin", "pf_monitor could not begin a model call: %r", error)
         return None
 
 
+def _text_of(address: Any) -> str:
+    """Return an address as text. A client gives the same object each time, which takes long to be put together."""
+    kept = _texts.get(id(address))
+    if kept is None or kept[0] is not address:
+        if len(_texts) >= _MOST_TEXTS:
+            _texts.clear()
+        kept = _texts[id(address)] = (address, str(address))
+    return kept[1]
+
+
 def _answered(call: Call, answer: Any) -> None:
     """End a call that was answered whole, or watch an answer that is still to be read."""
     try:
-        response = getattr(answer, "http_response", None) or getattr(answer, "response", None)
+        response = call.response or lenient.first(answer, "http_response", "response")
+        call.response = None  # a response that is watched has the call
         if response is None or not hasattr(response, "is_stream_consumed"):
-            call.answered(answer)
-        elif response.is_stream_consumed or response.is_closed:
+            call.answered_as(answer)
+            return
+        call.sent(response.request)
+        if response.is_stream_consumed or response.is_closed:
             body = response.content
-            call.answered(_json(response, body), len(body))
+            if len(body) > _MOST_READ and lenient.first(answer, "http_response", "response") is None:
+                call.answered_as(answer)  # such as embeddings, of which the client has read the numbers already
+            else:
+                call.answered(body)
         else:
             is_stream = call.exchange.request.get("stream") is True
             watch(response, Recording(call, is_stream=is_stream, hides_usage=call.asked_for_usage))
     except Exception as error:  # noqa: BLE001 - never into the caller
         notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", error)
         call.end(Outcome.OK)
-
-
-def _json(response: Any, body: bytes) -> Any:
-    """Return what an answer says; the client's own reader takes more, and more time."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return response.json()

@@ -360,7 +360,7 @@ def exchange_for(method: str, url: str, body: Any) -> Exchange | None:
         url: The path, below `/v1` or below Azure's `/openai/deployments/NAME`.
         body: The body of the request.
     """
-    if method.lower() != "post" or not isinstance(body, Mapping):
+    if method.lower() != "post" or not (type(body) is dict or isinstance(body, Mapping)):
         return None
     path = url.partition("?")[0]
     for ending, exchange in _ENDPOINTS.items():

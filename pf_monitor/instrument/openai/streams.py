@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from pf_monitor import notices
 from pf_monitor.model.kinds import Outcome
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from pf_monitor.instrument.openai.call import Call
     from pf_monitor.instrument.openai.operations import Exchange
 
@@ -34,6 +36,12 @@ _TAIL_BYTES = 64
 """How near its end a stream of chat completions says that it is over."""
 
 _NO_USAGE = b',"usage":null'
+
+_LAST_WITHOUT_USAGE = _NO_USAGE + b"}\n\n"
+_CUT = -len(_LAST_WITHOUT_USAGE)
+
+_HANDS_ON = ("BoundSyncStream", "BoundAsyncStream")
+"""Classes of httpx and httpx2."""
 
 
 class Recording:
@@ -67,6 +75,8 @@ class Recording:
             self._take_beyond(data)
         if not self._hides_usage:
             return data
+        if data.endswith(_LAST_WITHOUT_USAGE) and data.find(b"\n") == len(data) - 2 and not self._rest:
+            return data[:_CUT] + b"}\n\n"  # one event, as nearly all come
         if data.endswith(b"\n\n") and not self._rest:  # whole events, as they mostly come
             plain = data.replace(_NO_USAGE, b"")
             if b'"usage"' not in plain:
@@ -188,11 +198,20 @@ def watch(response: Any, recording: Recording) -> None:
     response.stream = make(stream, recording)
 
 
+def _source(stream: Any) -> Any:
+    """Return what gives the bytes of a response's stream.
+
+    httpx's own stream only hands them on, and notes when it was closed. Reading what is beneath it instead makes ours
+    one of two layers, not of three; it is still closed through httpx's.
+    """
+    return getattr(stream, "_stream", stream) if type(stream).__name__ in _HANDS_ON else stream
+
+
 @cache
 def _watched_stream(base: Any) -> Callable[[Any, Recording], Any]:
     """Return the class of watched streams for one edition of httpx, which insists on its own base class."""
 
-    class WatchedStream(base):  # type: ignore[misc]
+    class WatchedStream(base):  # type: ignore[misc]  # known when it runs
         def __init__(self, stream: Any, recording: Recording) -> None:
             self._stream = stream
             self._recording = recording
@@ -201,7 +220,7 @@ def _watched_stream(base: Any) -> Callable[[Any, Recording], Any]:
             recording = self._recording
             take = recording.take
             try:
-                for data in self._stream:
+                for data in _source(self._stream):
                     if shown := take(data):
                         yield shown
                 if rest := recording.rest():
@@ -213,6 +232,10 @@ def _watched_stream(base: Any) -> Callable[[Any, Recording], Any]:
                 recording.end(error)
                 raise
             recording.end(exhausted=True)
+
+        @property
+        def elapsed(self) -> timedelta | None:
+            return getattr(self._stream, "elapsed", None)
 
         def close(self) -> None:
             try:
@@ -230,7 +253,7 @@ def _watched_stream(base: Any) -> Callable[[Any, Recording], Any]:
 def _watched_async_stream(base: Any) -> Callable[[Any, Recording], Any]:
     """Return the asynchronous twin of `_watched_stream`."""
 
-    class WatchedAsyncStream(base):  # type: ignore[misc]
+    class WatchedAsyncStream(base):  # type: ignore[misc]  # known when it runs
         def __init__(self, stream: Any, recording: Recording) -> None:
             self._stream = stream
             self._recording = recording
@@ -238,8 +261,9 @@ def _watched_async_stream(base: Any) -> Callable[[Any, Recording], Any]:
         async def __aiter__(self) -> AsyncIterator[bytes]:
             recording = self._recording
             take = recording.take
+            source = _source(self._stream).__aiter__()
             try:
-                async for data in self._stream:
+                async for data in source:
                     if shown := take(data):
                         yield shown
                 if rest := recording.rest():
@@ -250,7 +274,14 @@ def _watched_async_stream(base: Any) -> Callable[[Any, Recording], Any]:
             except BaseException as error:
                 recording.end(error)
                 raise
+            finally:
+                if isinstance(source, AsyncGenerator):  # else it would be left to the event loop
+                    await source.aclose()
             recording.end(exhausted=True)
+
+        @property
+        def elapsed(self) -> timedelta | None:
+            return getattr(self._stream, "elapsed", None)
 
         async def aclose(self) -> None:
             try:
