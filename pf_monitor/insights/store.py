@@ -42,7 +42,7 @@ QUERY_SECONDS: Final = 60.0
 QUERIES_AT_ONCE: Final = 4
 """Each uses all cores, and they share the database's memory."""
 
-WAIT_SECONDS: Final = 10.0
+WAIT_SECONDS: Final = 30.0
 """How long a query waits for others to end."""
 
 _BETWEEN_INTERRUPTS: Final = 0.05

@@ -6,7 +6,7 @@ from typing import TypedDict, cast
 
 from pf_monitor.views.numbers import Numbers, Point, numbers, series
 from pf_monitor.views.scope import Scope, ScopeData
-from pf_monitor.views.source import Source, ask
+from pf_monitor.views.source import Source, ask, at_once
 from pf_monitor.views.timeline import filled
 from pf_monitor.views.tokens import NodeRow, nodes
 
@@ -78,17 +78,25 @@ _NO_PROCESS = {"cpu_percent": None, "cpu_percent_max": None, "memory_bytes": Non
 
 def operations(source: Source, scope: Scope) -> Operations:
     """Return what the page of operations shows."""
-    calls = [cast(CallHealth, row) for row in ask(source, "call_health", scope)]
-    call_series = filled(ask(source, "call_series", scope, step=scope.step), scope, _NO_CALLS)
-    processes = ask(source, "processes", scope, step=scope.step)
+    with at_once() as asking:
+        by_node = asking.submit(nodes, source, scope)
+        now = asking.submit(numbers, source, scope)
+        points = asking.submit(series, source, scope)
+        health = asking.submit(ask, source, "call_health", scope)
+        call_points = asking.submit(ask, source, "call_series", scope, step=scope.step)
+        errors = asking.submit(ask, source, "errors_by_type", scope)
+        process_points = asking.submit(ask, source, "processes", scope, step=scope.step)
+    calls = [cast(CallHealth, row) for row in health.result()]
+    call_series = filled(call_points.result(), scope, _NO_CALLS)
+    processes = process_points.result()
     return Operations(
         scope=scope.as_json(),
-        now=numbers(source, scope),
+        now=now.result(),
         throttled=sum(row["throttled"] for row in calls),
-        series=series(source, scope),
+        series=points.result(),
         calls=calls,
         call_series=[cast(CallPoint, one) for one in call_series],
-        errors=[cast(ErrorRow, row) for row in ask(source, "errors_by_type", scope)],
-        by_node=nodes(source, scope),
+        errors=[cast(ErrorRow, row) for row in errors.result()],
+        by_node=by_node.result(),
         processes=[cast(ProcessPoint, one) for one in filled(processes, scope, _NO_PROCESS)] if processes else [],
     )

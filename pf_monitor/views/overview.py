@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from pf_monitor.views.numbers import Numbers, Point, numbers, series
 from pf_monitor.views.scope import Scope, ScopeData
-from pf_monitor.views.source import Source, ask
+from pf_monitor.views.source import Source, ask, at_once
 
 
 class PassRate(TypedDict):
@@ -31,12 +31,17 @@ class Overview(TypedDict):
 
 def overview(source: Source, scope: Scope) -> Overview:
     """Return what the Overview shows."""
+    with at_once() as asking:
+        now = asking.submit(numbers, source, scope)
+        before = asking.submit(numbers, source, scope.before())
+        points = asking.submit(series, source, scope)
+        quality = asking.submit(_pass_rates, source, scope)
     return Overview(
         scope=scope.as_json(),
-        now=numbers(source, scope),
-        before=numbers(source, scope.before()),
-        quality=_pass_rates(source, scope),
-        series=series(source, scope),
+        now=now.result(),
+        before=before.result(),
+        quality=quality.result(),
+        series=points.result(),
     )
 
 

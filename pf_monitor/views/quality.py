@@ -7,7 +7,7 @@ from typing import TypedDict, cast
 
 from pf_monitor.views.numbers import numbers
 from pf_monitor.views.scope import Scope, ScopeData
-from pf_monitor.views.source import Record, Source, ask
+from pf_monitor.views.source import Record, Source, ask, at_once
 from pf_monitor.views.statistics import of_average, wilson
 from pf_monitor.views.timeline import filled
 
@@ -145,22 +145,31 @@ _EMPTY: Record = {"judged": 0, "passed": 0, "failed": 0, "pass_rate": None, "ave
 
 def quality(source: Source, scope: Scope) -> Quality:
     """Return what the page of quality shows."""
-    runs = numbers(source, scope)["requests"]
-    verdicts = [cast(Verdict, row) for row in ask(source, "quality_verdicts", scope)]
-    summary = ask(source, "quality_summary", scope)
+    with at_once() as asking:
+        found = asking.submit(ask, source, "quality_summary", scope)
+        now = asking.submit(numbers, source, scope)
+        said = asking.submit(ask, source, "quality_verdicts", scope)
+        summary = found.result()
+        if summary:
+            judged = asking.submit(ask, source, "coverage", scope)
+            points = asking.submit(ask, source, "quality_series", scope, step=scope.step)
+            buckets = asking.submit(ask, source, "score_histogram", scope)
+            worst = asking.submit(ask, source, "worst_answers", scope)
+    runs = now.result()["requests"]
+    verdicts = [cast(Verdict, row) for row in said.result()]
     if not summary:
         return Quality(
             scope=scope.as_json(), runs=runs, verdicts=verdicts, metrics=[], series=[], histogram=[], worst=[]
         )
-    judged = {row["metric"]: row["judged_runs"] for row in ask(source, "coverage", scope)}
+    judged_runs = {row["metric"]: row["judged_runs"] for row in judged.result()}
     return Quality(
         scope=scope.as_json(),
         runs=runs,
         verdicts=verdicts,
-        metrics=[_metric(row, judged.get(row["metric"], 0), runs) for row in summary],
-        series=_series(ask(source, "quality_series", scope, step=scope.step), scope),
-        histogram=[cast(ScoreBucket, row) for row in ask(source, "score_histogram", scope)],
-        worst=[_bad(row) for row in ask(source, "worst_answers", scope)],
+        metrics=[_metric(row, judged_runs.get(row["metric"], 0), runs) for row in summary],
+        series=_series(points.result(), scope),
+        histogram=[cast(ScoreBucket, row) for row in buckets.result()],
+        worst=[_bad(row) for row in worst.result()],
     )
 
 

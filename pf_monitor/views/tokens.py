@@ -6,7 +6,7 @@ from typing import TypedDict, cast
 
 from pf_monitor.views.numbers import Numbers, Point, numbers, series
 from pf_monitor.views.scope import Scope, ScopeData
-from pf_monitor.views.source import Record, Source, ask
+from pf_monitor.views.source import Record, Source, ask, at_once
 
 
 class ModelRow(TypedDict):
@@ -113,20 +113,28 @@ _MOST_EXPENSIVE = 10
 
 def tokens(source: Source, scope: Scope) -> Tokens:
     """Return what the page of tokens shows."""
-    now = numbers(source, scope)
-    by_node = nodes(source, scope)
+    with at_once() as asking:
+        questions = asking.submit(ask, source, "expensive_questions", scope)
+        by_node = asking.submit(nodes, source, scope)
+        now = asking.submit(numbers, source, scope)
+        by_model = asking.submit(models, source, scope)
+        points = asking.submit(series, source, scope)
+        sessions = asking.submit(ask, source, "expensive_sessions", scope)
+        by_deployment = asking.submit(ask, source, "by_deployment", scope)
+        buckets = asking.submit(ask, source, "token_histogram", scope)
+    total = now.result()["total_tokens"]
     return Tokens(
         scope=scope.as_json(),
-        now=now,
-        estimated_share=now["estimated_tokens"] / now["total_tokens"] if now["total_tokens"] else None,
-        series=series(source, scope),
-        by_model=models(source, scope),
-        by_deployment=[cast(DeploymentRow, row) for row in ask(source, "by_deployment", scope)],
-        by_node=by_node,
-        distribution=_distribution(ask(source, "token_histogram", scope)),
-        expensive_nodes=sorted(by_node, key=_expense, reverse=True)[:_MOST_EXPENSIVE],
-        expensive_questions=[cast(QuestionRow, row) for row in ask(source, "expensive_questions", scope)],
-        expensive_sessions=[cast(SessionRow, row) for row in ask(source, "expensive_sessions", scope)],
+        now=now.result(),
+        estimated_share=now.result()["estimated_tokens"] / total if total else None,
+        series=points.result(),
+        by_model=by_model.result(),
+        by_deployment=[cast(DeploymentRow, row) for row in by_deployment.result()],
+        by_node=by_node.result(),
+        distribution=_distribution(buckets.result()),
+        expensive_nodes=sorted(by_node.result(), key=_expense, reverse=True)[:_MOST_EXPENSIVE],
+        expensive_questions=[cast(QuestionRow, row) for row in questions.result()],
+        expensive_sessions=[cast(SessionRow, row) for row in sessions.result()],
     )
 
 

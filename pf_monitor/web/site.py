@@ -17,6 +17,7 @@ from pf_monitor.views.choices import choices
 from pf_monitor.views.scope import Scope, ScopeError
 from pf_monitor.web import answers, scope_bar
 from pf_monitor.web.asked import Asked, link, tidied
+from pf_monitor.web.background import Background
 from pf_monitor.web.page import NotFoundError, Page, Source
 from pf_monitor.web.pages import NAVIGATION, logs, pages
 from pf_monitor.web.rendering import render, static_text
@@ -34,11 +35,12 @@ def routes(source: Source, watched: Watched | None = None) -> list[BaseRoute]:
         watched: The alert rules that are evaluated beside it.
     """
     found: list[BaseRoute] = []
+    background = Background(source)
     for page in pages(watched):
         twin = "/overview" if page.path == "/" else page.path
-        found.append(Route(f"{twin}.json", _endpoint(source, page, always_json=True), methods=["GET"]))
-        found.append(Route(page.path, _endpoint(source, page), methods=["GET"]))
-    found.append(Route("/choices.json", _guarded(_choices(source), always_json=True), methods=["GET"]))
+        found.append(Route(f"{twin}.json", _endpoint(background, page, always_json=True), methods=["GET"]))
+        found.append(Route(page.path, _endpoint(background, page), methods=["GET"]))
+    found.append(Route("/choices.json", _guarded(_choices(background), always_json=True), methods=["GET"]))
     found.append(Route("/logs.csv", _guarded(logs.download(source), always_json=False), methods=["GET"]))
     found.append(Route("/static/{name}", _static, methods=["GET"]))
     found.append(Route("/favicon.ico", _icon, methods=["GET"]))
@@ -46,7 +48,7 @@ def routes(source: Source, watched: Watched | None = None) -> list[BaseRoute]:
     return found
 
 
-def _endpoint(source: Source, page: Page, *, always_json: bool = False) -> Endpoint:
+def _endpoint(background: Background, page: Page, *, always_json: bool = False) -> Endpoint:
     # Not a coroutine: it waits for the store, and Starlette runs it in a thread of its own.
     def answer(request: Request) -> Response:
         with_json = always_json or _wants_json(request)
@@ -54,7 +56,8 @@ def _endpoint(source: Source, page: Page, *, always_json: bool = False) -> Endpo
         if not with_json and (better := tidied(pairs)) is not None:
             return RedirectResponse(link(request.url.path, better), 303, answers.HEADERS)
         asked = read(request, page)
-        data = page.collect(source, asked)
+        with background.source_for(request) as source:
+            data = page.collect(source, asked)
         if with_json:
             return answers.as_json(data)
         variables = page.present(data, asked)
@@ -99,10 +102,11 @@ def _guarded(endpoint: Endpoint, *, always_json: bool) -> Endpoint:
     return answer
 
 
-def _choices(source: Source) -> Endpoint:
+def _choices(background: Background) -> Endpoint:
     def answer(request: Request) -> Response:
         scope = Scope.from_query(request.query_params.multi_items(), datetime.now(UTC))
-        return answers.as_json(choices(source, scope))
+        with background.source_for(request) as source:
+            return answers.as_json(choices(source, scope))
 
     return answer
 

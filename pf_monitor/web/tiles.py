@@ -66,12 +66,12 @@ def number_tiles(now: Numbers, before: Numbers, points: Sequence[Point], than: s
         Tile(
             kind.key,
             kind.title,
-            now[kind.key],  # type: ignore[literal-required]
+            now[kind.key],  # type: ignore[literal-required]  # a field of Numbers
             kind.unit,
             _detail(kind.key, now),
             change(
-                now[kind.key],  # type: ignore[literal-required]
-                before[kind.key],  # type: ignore[literal-required]
+                now[kind.key],  # type: ignore[literal-required]  # a field of Numbers
+                before[kind.key],  # type: ignore[literal-required]  # a field of Numbers
                 good=kind.good,
                 than=than,
                 points=kind.unit == "share",

@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 import httpx
 
+from pf_monitor.web.background import PRIORITY
 from pf_monitor.web.pages import pages
 
-_ANY_OPERATION = "0" * 32
-_TIMEOUT = 60.0
-_LAST = "7d"
+_ANY_OPERATION: Final = "0" * 32
+_LATEST: Final = "requests | top 1 by timestamp desc | project operation_Id"
+_TIMEOUT: Final = 60.0
+_RANGE: Final = "?last=7d"
 """Which part of the store's columns is in memory then."""
 
 
@@ -21,7 +24,8 @@ def warming(address: str, token: str | None = None) -> Iterator[None]:
     """Ask a server's pages, within; the server may start later than this.
 
     It takes a thread of its own some seconds: one or two to have the queries translated, and one for each million spans
-    of the last week. A page that fails is left alone: it says so itself when it is asked.
+    of the last week. While somebody waits for a page, it waits too. A page that fails is left alone: it says so itself
+    when it is asked.
 
     Args:
         address: Where the server is, such as `http://127.0.0.1:4319`.
@@ -38,12 +42,26 @@ def warming(address: str, token: str | None = None) -> Iterator[None]:
 
 
 def _ask(address: str, token: str | None, done: threading.Event) -> None:
-    ranged = f"?last={_LAST}"
-    paths = [page.path.format(operation_id=_ANY_OPERATION) + (ranged if page.has_range else "") for page in pages(None)]
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    headers = PRIORITY if token is None else {**PRIORITY, "Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=_TIMEOUT) as client:
-        for path in (*paths, f"/choices.json{ranged}"):
+        for path in _paths(client):
             if done.is_set():
                 return
             with suppress(httpx.HTTPError):
                 client.get(path)
+
+
+def _paths(client: httpx.Client) -> Iterator[str]:
+    """Yield every page's address: first what takes least, a trace, then the pages as the navigation has them."""
+    yield f"/requests/{_latest(client) or _ANY_OPERATION}"
+    for page in pages(None):
+        if "{" not in page.path:
+            yield page.path + (_RANGE if page.has_range else "")
+    yield f"/choices.json{_RANGE}"
+
+
+def _latest(client: httpx.Client) -> str:
+    with suppress(httpx.HTTPError, ValueError, LookupError, TypeError):
+        answer = client.post("/v1/apps/local/query", json={"query": _LATEST})
+        return str(answer.json()["tables"][0]["rows"][0][0])
+    return ""

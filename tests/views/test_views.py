@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 
 from pf_monitor.insights import Store
 from pf_monitor.queries import Filters
-from pf_monitor.table import Column, Table
+from pf_monitor.table import Column, QueryError, Table
 from pf_monitor.views.choices import choices
 from pf_monitor.views.operations import operations
 from pf_monitor.views.overview import overview
@@ -198,6 +200,23 @@ def test_choices(store: Store) -> None:
 
 
 EVERY = Filters("rag", "blue", "gpt-4o-2024", "answer", "ok", (("tenant", "acme"),))
+
+
+def test_a_question_that_fails_ends_the_others_that_wait(hour: Scope) -> None:
+    asked: list[int] = []
+    numbers = itertools.count()
+
+    class Failing:
+        def query(self, kql: str) -> Table:
+            asked.append(number := next(numbers))
+            if number == 0:
+                raise QueryError("The query ran longer than 60 s")
+            threading.Event().wait(0.2)  # long enough for the others to be called off
+            return Table((), [])
+
+    with pytest.raises(QueryError, match="longer than 60 s"):
+        tokens(Failing(), hour)
+    assert len(asked) < 6  # of eight
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,23 +16,37 @@ from pf_monitor.insights.server import running
 from pf_monitor.web.site import routes
 from pf_monitor.web.warming import warming
 
+OPERATION = "0123456789abcdef0123456789abcdef"
+NOBODYS = "0" * 32
 LAST = "/choices.json?last=7d"
 
 
 class Asked:
-    """A server that writes down what it is asked for."""
+    """A server that writes down what it is asked for, and knows of one request or none."""
 
     def __init__(self) -> None:
         self.addresses: list[str] = []
+        self.priorities: set[str | None] = set()
+        self.latest: list[list[str]] = []
+        self.query = ""
         self.all_there = threading.Event()
         asked = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 asked.addresses.append(self.path)
+                asked.priorities.add(self.headers["Priority"])
                 self.send_error(500)
                 if self.path == LAST:
                     asked.all_there.set()
+
+            def do_POST(self) -> None:
+                asked.query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["query"]
+                body = json.dumps({"tables": [{"rows": asked.latest}]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -55,15 +70,24 @@ def test_every_page_is_asked_and_is_there(asked: Asked, tmp_path: Path) -> None:
     with warming(asked.url):
         assert asked.all_there.wait(60)
 
+    assert asked.priorities == {"u=7"}
     paths = [urlsplit(address).path for address in asked.addresses]
     assert paths == [
-        *("/", "/tokens", "/quality", "/operations", "/requests", f"/requests/{'0' * 32}", "/alerts", "/logs"),
-        "/choices.json",
+        f"/requests/{NOBODYS}",
+        *("/", "/tokens", "/quality", "/operations", "/requests", "/alerts", "/logs", "/choices.json"),
     ]
     with running(tmp_path, pages=routes) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         answers = {address: client.get(address).status_code for address in asked.addresses}
-    assert {address for address, status in answers.items() if status != 200} == {f"/requests/{'0' * 32}"}
-    assert answers[f"/requests/{'0' * 32}"] == 404
+        assert client.post("/v1/apps/local/query", json={"query": asked.query}).json()["tables"][0]["rows"] == []
+    assert {address: status for address, status in answers.items() if status != 200} == {f"/requests/{NOBODYS}": 404}
+
+
+def test_the_trace_is_that_of_the_latest_request(asked: Asked) -> None:
+    asked.latest = [[OPERATION]]
+    with warming(asked.url):
+        assert asked.all_there.wait(60)
+
+    assert f"/requests/{OPERATION}" in asked.addresses
 
 
 def test_it_ends_with_the_server(asked: Asked) -> None:

@@ -119,7 +119,7 @@ def throttled(data: Operations) -> Markup:
 def _first_token(data: Operations) -> Markup:
     points = data["call_series"]
     series = [
-        Series(name, [_milliseconds(point[key]) for point in points], tone)  # type: ignore[literal-required]
+        Series(name, [_milliseconds(point[key]) for point in points], tone)  # type: ignore[literal-required]  # of those below
         for name, key, tone in (("p50", "first_chunk_p50_s", 1), ("p95", "first_chunk_p95_s", 2))
     ]
     return time_series("first-token-chart", "Time to first token", _times(data, points), series, unit=MILLISECONDS)
