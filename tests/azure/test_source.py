@@ -122,7 +122,8 @@ def test_the_report_is_the_same_from_azure_as_from_the_store(run, azure, tmp_pat
     assert (now["requests"], now["model_calls"], now["prompt_tokens"]) == (2, 1, 1200)
     assert len(azure.asked) >= 2
     assert all(body["query"].startswith("let since = datetime(") for _, body in azure.asked)
-    assert queries.own_text("summary") in azure.asked[0][1]["query"]
+    # A view asks several questions at a time: which arrives first is not said.
+    assert [body for _, body in azure.asked if queries.own_text("summary") in body["query"]]
 
 
 def test_a_partial_answer_is_an_error_and_not_a_number(run, azure):
