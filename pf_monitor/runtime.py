@@ -45,7 +45,7 @@ def decide() -> Recorder | None:
     Returns:
         What records, or None when nothing shall be.
     """
-    global off  # noqa: PLW0603 - one monitor for the process - the switch is a module attribute because that is the cheapest thing to look at
+    global off  # noqa: PLW0603 - a module attribute is the cheapest switch to look at
     with _lock:
         if off or recorder is not None:
             return recorder

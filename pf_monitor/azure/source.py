@@ -174,7 +174,7 @@ def _innermost(error: HttpResponseError) -> dict[str, Any]:
     """What an answer says at its most precise."""
     response = error.response
     try:
-        found = response.json()["error"] if response is not None else {}  # type: ignore[attr-defined]
+        found = response.json()["error"] if response is not None else {}  # type: ignore[attr-defined]  # has it
         while isinstance(found.get("innererror"), dict):
             found = found["innererror"]
     except (ValueError, KeyError, TypeError, AttributeError):

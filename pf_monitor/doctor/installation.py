@@ -97,7 +97,7 @@ def _prices() -> Check:
 def _autoload() -> Check:
     command = [sys.executable, "-c", _IS_LOADED]
     try:
-        started = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+        started = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own
     except (OSError, subprocess.TimeoutExpired) as error:
         return warn("autoload", f"cannot be tried: {error}", "Run pf-monitor from the environment that runs the flow")
     if started.stdout.strip() == "True":

@@ -67,7 +67,7 @@ def _bound(render: Callable[[ir.Expr], str]) -> Callable[[ir.Expr], str]:
             raise QueryError(TOO_LARGE)
         return sql
 
-    rendered.bound = _MAX_EXPRESSION  # type: ignore[attr-defined]
+    rendered.bound = _MAX_EXPRESSION  # type: ignore[attr-defined]  # a mark
     return rendered
 
 

@@ -24,7 +24,7 @@ class Document(NamedTuple):
 
 
 def encode(rows: Sequence[Row]) -> list[Document]:
-    """Encode rows.
+    """Encode rows, whose values get the keys' columns beside their own.
 
     Raises:
         orjson.JSONEncodeError: If a value cannot be JSON, such as a lone surrogate.
@@ -33,7 +33,9 @@ def encode(rows: Sequence[Row]) -> list[Document]:
     for table, values in rows:
         dimensions = values.get(DIMENSIONS)
         known = plain_values(dimensions) if isinstance(dimensions, dict) else None
-        groups[table, known is not None].append(values if not known else {**values, **known})
+        if known:
+            values.update(known)
+        groups[table, known is not None].append(values)
     return [_document(table, plain, group) for (table, plain), group in groups.items()]
 
 

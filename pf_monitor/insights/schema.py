@@ -45,7 +45,7 @@ def sql_type(column: Column) -> str:
 def _columns(spec: str) -> tuple[Column, ...]:
     """Read `name:type` pairs; a bare name is a string, which most columns are."""
     pairs = (word.partition(":") for word in spec.split())
-    return tuple(Column(name, kind or "string") for name, _, kind in pairs)  # type: ignore[arg-type]
+    return tuple(Column(name, kind or "string") for name, _, kind in pairs)  # type: ignore[arg-type]  # the specs are ours
 
 
 _CUSTOM = f"itemType {DIMENSIONS}:dynamic customMeasurements:dynamic"
