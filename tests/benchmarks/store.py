@@ -39,10 +39,14 @@ STARTED_SECONDS: Final = 4.0
 
 BATCH: Final = 512
 """Items of a request: as many as the exporter sends at most."""
-SENDERS: Final = 3
+SENDERS: Final = (3, 16)
+"""Connections that send at once: a server with a few workers, and the servers of a team. What comes at once is written
+at once, so that an item costs less the more there are."""
 SENT: Final = 60_000
 """Items that are made; they are sent again and again."""
 SENDING_SECONDS: Final = 20.0
+_ITEM_US: Final = 50
+"""Microseconds that an item may take on the whole: 20,000 a second."""
 
 _FIVE_MILLION, _TWENTY_MILLION = 5_000_000, 20_000_000
 _PAGES: Final = {
@@ -165,25 +169,31 @@ def _ingestion(source: Path) -> Iterator[Figure | str]:
         sent = Path(scratch) / "bodies"
         sent.mkdir()
         in_child(__file__, "write_bodies", source, sent)
-        directory = Path(scratch) / "insights"
-        with server(directory) as (port, process):
-            time.sleep(STARTED_SECONDS)
-            spent = _cpu_seconds(process)
-            loads: list[float] = []
-            done = threading.Event()
-            reader = threading.Thread(target=_read_pages, args=(port, loads, done))
-            reader.start()
-            taken, seconds = in_child(__file__, "send", port, sent)
-            spent = _cpu_seconds(process) - spent
-            done.set()
-            reader.join()
-        size = (directory / "insights.duckdb").stat().st_size
-    yield Figure("ingestion while the Overview is read: an item", seconds / taken * 1e6, "µs", target=50)
-    yield Figure("the server's CPU meanwhile, Overviews included, an item", spent / taken * 1e6, "µs")
-    yield Figure("the Overview meanwhile, its slowest load", max(loads), "ms")
-    yield Figure("disk per million items that were ingested", size / taken, "MB")
+        for senders in SENDERS:
+            yield from _ingestion_from(senders, sent, Path(scratch) / f"insights-{senders}")
+
+
+def _ingestion_from(senders: int, sent: Path, directory: Path) -> Iterator[Figure | str]:
+    with server(directory) as (port, process):
+        time.sleep(STARTED_SECONDS)
+        spent = _cpu_seconds(process)
+        loads: list[float] = []
+        done = threading.Event()
+        reader = threading.Thread(target=_read_pages, args=(port, loads, done))
+        reader.start()
+        taken, seconds = in_child(__file__, "send", port, sent, senders)
+        spent = _cpu_seconds(process) - spent
+        done.set()
+        reader.join()
+    size = (directory / "insights.duckdb").stat().st_size
+    what = f"ingestion from {senders} connections"
+    target = _ITEM_US if senders == max(SENDERS) else None
+    yield Figure(f"{what}, the Overview being read: an item", seconds / taken * 1e6, "µs", target=target)
+    yield Figure(f"{what}: the server's CPU, Overviews included, an item", spent / taken * 1e6, "µs")
+    yield Figure(f"{what}: the Overview meanwhile, its slowest load", max(loads), "ms")
+    yield Figure(f"{what}: disk per million items", size / taken, "MB")
     yield (
-        f"Ingestion: {taken:,} items in {seconds:.1f} s, {taken / seconds:,.0f} items/s, from {SENDERS} connections,"
+        f"Ingestion: {taken:,} items in {seconds:.1f} s, {taken / seconds:,.0f} items/s, from {senders} connections,"
         f" {BATCH} items a request, gzip; the sender shares the processor."
     )
 
@@ -227,23 +237,24 @@ def write_bodies(source: str, target: str) -> int:
     return len(made)
 
 
-def send(port: str, folder: str) -> tuple[int, float]:
+def send(port: str, folder: str, connections: str) -> tuple[int, float]:
     """Send bodies for some time; return how many items were taken, and the seconds until the last answer."""
+    senders = int(connections)
     files = sorted(Path(folder).iterdir())
     all_bodies = [file.read_bytes() for file in files]
     counts = [len(json.loads(gzip.decompress(body))) for body in all_bodies]
-    taken = [0] * SENDERS
+    taken = [0] * senders
     begun = time.perf_counter()
 
     def run(number: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=600)
         place = number
         while time.perf_counter() - begun < SENDING_SECONDS:
-            place = (place + SENDERS) % len(all_bodies)
+            place = (place + senders) % len(all_bodies)
             _post(connection, all_bodies[place], counts[place])
             taken[number] += counts[place]
 
-    _together([threading.Thread(target=run, args=(number,)) for number in range(SENDERS)])
+    _together([threading.Thread(target=run, args=(number,)) for number in range(senders)])
     return sum(taken), time.perf_counter() - begun
 
 
