@@ -255,7 +255,7 @@ def _context(tags: Json) -> dict[str, object]:
         return {}
     present = _object(tags, "Envelope.tags")
     return {
-        column: value if isinstance(value, str) else _text(value, tag)
+        column: value if type(value) is str else _text(value, tag)
         for tag, value in present.items()
         if (column := _TAGS.get(tag)) is not None
     }
@@ -344,15 +344,19 @@ def _severity(value: Json) -> int | None:
 
 
 _DURATION = re.compile(r"(?:(\d{1,8})\.)?(\d{1,2}):(\d{1,2}):(\d{1,2}(?:\.\d{1,9})?)")
+_SECONDS = re.compile(r"0\.00:00:(\d\d\.\d{1,9})")
+"""What nearly all durations are."""
 
 
 def _duration(value: Json) -> dict[str, object]:
     """A duration `d.hh:mm:ss.fffffff` in milliseconds, and the bucket that Azure puts it in."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
+    if isinstance(value, str) and (match := _SECONDS.fullmatch(value)):
+        milliseconds = float(match[1]) * 1000
+    elif isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        days, hours, minutes, seconds = match.groups()
+        milliseconds = ((int(days or 0) * 24 + int(hours)) * 60 + int(minutes)) * 60_000 + float(seconds) * 1000
+    else:
         raise EnvelopeError(f"Field 'duration' must look like 0.00:00:01.234, not {_shown(value)}")
-    days, hours, minutes, seconds = match.groups()
-    milliseconds = ((int(days or 0) * 24 + int(hours)) * 60 + int(minutes)) * 60_000 + float(seconds) * 1000
     milliseconds = round(milliseconds, 4)  # seven decimals of a second, without the noise of the multiplication
     return {"duration": milliseconds, "performanceBucket": _bucket(milliseconds)}
 
@@ -372,6 +376,10 @@ def _bucket(milliseconds: float) -> str:
 def _timestamp(value: Json) -> datetime:
     """An ISO-8601 time as a naive one in UTC, which is how the store keeps times."""
     try:
+        if value[10:11] == "T" and value[-1:] == "Z":  # as exporters send it: without its zone it is read in a third
+            moment = datetime.fromisoformat(value[:-1])
+            if moment.tzinfo is None:
+                return moment
         moment = datetime.fromisoformat(value)
         return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     except (TypeError, ValueError, OverflowError):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple
 
 from duckdb_kql import ir
@@ -87,19 +87,30 @@ _LONG = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _REAL = re.compile(r"-?[0-9]{1,300}(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,3})?")
 
 
+def _plain_long(text: str) -> int | None:
+    return int(text) if _LONG.fullmatch(text) else None
+
+
+def _plain_real(text: str) -> float | None:
+    return number if _REAL.fullmatch(text) and math.isfinite(number := float(text)) else None
+
+
+_PLAIN: Final[Mapping[KeyType, Callable[[str], int | float | None]]] = {"long": _plain_long, "real": _plain_real}
+_COLUMNS: Final = {key.name: (key.column, _PLAIN.get(key.type)) for key in KEYS.values()}
+"""By a key's name, its column and what reads a plain value; None for text, which needs no reading."""
+
+
 def plain_values(dimensions: Mapping[str, object]) -> dict[str, str | int | float] | None:
     """Return the columns' values, by column; None if a value is not plain, so that only `Key.filled` knows them."""
     values: dict[str, str | int | float] = {}
-    for name in dimensions.keys() & KEYS.keys():
-        value, (_, kind, column) = dimensions[name], KEYS[name]
-        if not isinstance(value, str):
+    for name, value in dimensions.items():  # of every item that comes in: each function call here would show
+        if (known := _COLUMNS.get(name)) is None:
+            continue
+        if type(value) is not str:
             return None
-        if kind == "text":
-            values[column] = value
-        elif kind == "long" and _LONG.fullmatch(value):
-            values[column] = int(value)
-        elif kind == "real" and _REAL.fullmatch(value) and math.isfinite(number := float(value)):
-            values[column] = number
-        else:
+        column, read = known
+        plain = value if read is None else read(value)
+        if plain is None:
             return None
+        values[column] = plain
     return values
