@@ -61,7 +61,11 @@ def up(
     access = _access(hosts)
     try:
         config = _alerts(alerts, directory)
-        with bind(port, hosts[0]) as listener, Store.open(directory) as store, _watching(config, store, directory):
+        with (
+            bind(port, hosts[0]) as listener,
+            Store.open(directory, on_upgrade=lambda: console.print(_UPGRADE)) as store,
+            _watching(config, store, directory),
+        ):
             store.keep_within(Limits(timedelta(days=keep_days), int(keep_gb * 1024**3)))
             bound, served, *_ = listener.getsockname()
             # Others reach it by the name that was given last; it reaches itself where it listens.
@@ -87,6 +91,10 @@ def up(
         fail(str(error))
     console.print("Stopped.")
 
+
+_UPGRADE = (
+    "[dim]An earlier version kept this telemetry: bringing it up to date, a few seconds for a million items.[/dim]"
+)
 
 _ITSELF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what stands for all addresses, and how to reach one
 

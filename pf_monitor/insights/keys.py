@@ -18,6 +18,7 @@ from typing import Final, Literal, NamedTuple
 from duckdb_kql import ir
 from duckdb_kql.translate import render_expr
 
+from pf_monitor.insights import hashing
 from pf_monitor.insights.schema import DIMENSIONS, HIDDEN_PREFIX
 
 KeyType = Literal["text", "long", "real"]
@@ -41,13 +42,18 @@ class Key(NamedTuple):
     def filled(self) -> str:
         """What fills the column from the VARIANT, in SQL: exact for every value, and slow."""
         variant = f"variant_extract({DIMENSIONS}, '{self.name}')"
-        text = f"CAST({variant} AS VARCHAR)"
+        text = text_of(self.name)
         if self.type == "text":
             return text
         path = ir.PathAccess(ir.ColumnRef(DIMENSIONS), (ir.PathStep(self.name, None),))
         function = "tolong" if self.type == "long" else "todouble"
         written = render_expr(ir.FunctionCall(function, (path,))).replace(render_expr(path), f"CAST({variant} AS JSON)")
         return number_sql(text, self.sql_type, otherwise=written)
+
+
+def text_of(name: str) -> str:
+    """Return the SQL of a key's text, from the VARIANT."""
+    return f"CAST(variant_extract({DIMENSIONS}, '{name}') AS VARCHAR)"
 
 
 def number_sql(text: str, sql_type: str, *, otherwise: str) -> str:
@@ -91,12 +97,22 @@ def _plain_long(text: str) -> int | None:
     return int(text) if _LONG.fullmatch(text) else None
 
 
+def _hash(text: str) -> int | None:
+    try:
+        return hashing.hash_of(text)
+    except UnicodeEncodeError:
+        return None
+
+
 def _plain_real(text: str) -> float | None:
     return number if _REAL.fullmatch(text) and math.isfinite(number := float(text)) else None
 
 
 _PLAIN: Final[Mapping[KeyType, Callable[[str], int | float | None]]] = {"long": _plain_long, "real": _plain_real}
-_COLUMNS: Final = {key.name: (key.column, _PLAIN.get(key.type)) for key in KEYS.values()}
+_COLUMNS: Final[Mapping[str, tuple[str, Callable[[str], int | float | None] | None]]] = {
+    **{key.name: (key.column, _PLAIN.get(key.type)) for key in KEYS.values()},
+    hashing.HASHED: (hashing.COLUMN, _hash),
+}
 """By a key's name, its column and what reads a plain value; None for text, which needs no reading."""
 
 

@@ -24,6 +24,7 @@ from duckdb_kql.lower import lower
 from duckdb_kql.translate import to_sql
 
 from pf_monitor.insights.bounding import TOO_LARGE, bound_translation, is_too_large
+from pf_monitor.insights.hashing import teach_translator
 from pf_monitor.insights.layout import OPERATION_HASH, operation_hash
 from pf_monitor.insights.operations import operation_asked_for
 from pf_monitor.insights.plainer import plainer
@@ -60,6 +61,7 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
     if len(kql) > MAX_QUERY_LENGTH:
         raise QueryError(f"The query has {len(kql)} characters; at most {MAX_QUERY_LENGTH} are taken")
     bound_translation()
+    teach_translator()
     _check_comparisons(kql)
     try:
         query = lower(_with_counts(kql))

@@ -1,24 +1,26 @@
 """How the tables lie in the database: their columns, hidden ones among them, and what brings an older store up.
 
-Beside Azure's columns a table has a typed column for each key of `keys.py`, and a short hash of `operation_Id`, by
-which the rows of one operation are found without reading a text column whole.
+Beside Azure's columns a table has a typed column for each key of `keys.py`, a short hash of `operation_Id`, by which
+the rows of one operation are found without reading a text column whole, and the hash of a question (`hashing.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
 import duckdb
 import orjson
 
-from pf_monitor.insights.keys import KEYS
+from pf_monitor.insights import hashing
+from pf_monitor.insights.keys import KEYS, text_of
 from pf_monitor.insights.schema import CATALOG, DIMENSIONS, HIDDEN_PREFIX, SCHEMA, TABLES, sql_type, stored
 
-VERSION: Final = 2
-"""The layout that is written here. 1 had Azure's columns alone, and no `layout` table to say so."""
+VERSION: Final = 3
+"""The layout that is written here. 1 had Azure's columns alone, and no `layout` table to say so; 2 had no hashes of
+questions."""
 
 OPERATION_HASH: Final = f"{HIDDEN_PREFIX}operation"
 """The hidden column with the hash of `operation_Id`."""
@@ -28,12 +30,20 @@ class LayoutError(Exception):
     """The database has a layout that cannot be used as it is."""
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, *, read_only: bool) -> None:
-    """Make the tables, or bring those of an older layout up to date, all or nothing.
+def prepare(
+    connection: duckdb.DuckDBPyConnection, *, read_only: bool, on_upgrade: Callable[[], object] = lambda: None
+) -> None:
+    """Make the tables, or bring those of an older layout up to date, all or nothing, and what their columns rest on.
+
+    Args:
+        connection: To the database.
+        read_only: Whether it is open for reading only.
+        on_upgrade: Called before an older layout is brought up to date: a few seconds for each million items.
 
     Raises:
         LayoutError: If the layout is newer than this version's, or older and the database is open for reading only.
     """
+    hashing.add_to(connection)
     version = _version(connection)
     if version == VERSION:
         return
@@ -43,6 +53,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, *, read_only: bool) -> None:
         )
     if read_only:
         raise LayoutError("It was written by an earlier pf-monitor: run `pf-monitor up` once, which updates it")
+    if version:
+        on_upgrade()
     connection.execute("BEGIN")
     try:
         for statement in _upgrade(version):
@@ -73,6 +85,9 @@ def _version(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _upgrade(version: int) -> Iterator[str]:
+    if version == 2:
+        yield from _upgrade_from_2()
+        return
     yield f"CREATE SCHEMA IF NOT EXISTS {CATALOG}.{SCHEMA}"
     for table in TABLES:
         old = stored(f"{table}_1")
@@ -85,6 +100,15 @@ def _upgrade(version: int) -> Iterator[str]:
     yield f"CREATE TABLE {stored('layout')} AS SELECT {VERSION} AS version"
 
 
+def _upgrade_from_2() -> Iterator[str]:
+    text = text_of(hashing.HASHED)
+    for table in TABLES:
+        yield f'ALTER TABLE {stored(table)} ADD COLUMN "{hashing.COLUMN}" {hashing.SQL_TYPE}'
+        hashed = f'"{hashing.COLUMN}" = {hashing.filled(text)}'
+        yield f"UPDATE {stored(table)} SET {hashed} WHERE {text} IS NOT NULL"  # noqa: S608 - of known names
+    yield f"UPDATE {stored('layout')} SET version = {VERSION}"  # noqa: S608 - likewise
+
+
 def _definitions(table: str) -> Iterator[str]:
     for column in TABLES[table]:
         # What DuckDB cannot read as the column's type becomes null; without a time no query would find the row again.
@@ -92,6 +116,7 @@ def _definitions(table: str) -> Iterator[str]:
     for key in KEYS.values():
         yield f'"{key.column}" {key.sql_type}'
     yield f'"{OPERATION_HASH}" UINTEGER'
+    yield f'"{hashing.COLUMN}" {hashing.SQL_TYPE}'
 
 
 def insert_sql(table: str, source: str, columns: Iterable[str], *, plain: bool) -> str:
@@ -107,6 +132,7 @@ def insert_sql(table: str, source: str, columns: Iterable[str], *, plain: bool) 
     given = set(columns)
     values = [*_values(table, given), *_key_values(given, plain=plain)]
     values.append(operation_hash('"operation_Id"' if "operation_Id" in given else "''"))
+    values.append(_question_hash(given, plain=plain))
     return f"INSERT INTO {stored(table)} SELECT {', '.join(values)} FROM {source}"  # noqa: S608 - of known names
 
 
@@ -128,6 +154,12 @@ def _key_values(given: set[str], *, plain: bool) -> Iterator[str]:
             yield key.filled
 
 
+def _question_hash(given: set[str], *, plain: bool) -> str:
+    if plain:
+        return f'"{hashing.COLUMN}"' if hashing.COLUMN in given else "NULL"
+    return hashing.filled(text_of(hashing.HASHED))
+
+
 def operation_hash(value: str) -> str:
     """Return the SQL of an operation's hash, from that of its id."""
     return f"(md5_number_lower(coalesce({value}, '')) % 4294967296)::UINTEGER"
@@ -141,7 +173,7 @@ def documents_sql(table: str, columns: frozenset[str], *, plain: bool) -> str:
     the documents leave out is left out of the statement, since planning one takes its time too.
     """
     types = {column.name: "JSON" if column.type == "dynamic" else sql_type(column) for column in TABLES[table]}
-    types |= {key.column: key.sql_type for key in KEYS.values()}
+    types |= {key.column: key.sql_type for key in KEYS.values()} | {hashing.COLUMN: hashing.SQL_TYPE}
     shape = {name: [kind] for name, kind in types.items() if name in columns}
     cells = ", ".join(f'unnest(document."{name}") AS "{name}"' for name in shape)
     documents = f"SELECT from_json(unnest(?::VARCHAR[]), '{orjson.dumps(shape).decode()}') AS document"

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 from duckdb_kql import ir
 from duckdb_kql.translate import render_expr
 
+from pf_monitor.insights import hashing
 from pf_monitor.insights.keys import KEYS, Key, KeyType, number_sql
 from pf_monitor.insights.schema import DIMENSIONS, HIDDEN_PREFIX
 
@@ -39,17 +40,23 @@ class Property(NamedTuple):
         return KEYS.get(self.name)
 
     @property
+    def kept(self) -> list[str]:
+        """The columns that the tables themselves have for it."""
+        columns = [] if self.key is None else [self.key.column]
+        return [*columns, hashing.COLUMN] if self.name == hashing.HASHED else columns
+
+    @property
     def columns(self) -> list[str]:
         """The hidden columns that a query's tables have for it."""
-        return [self.column] if self.key is None else [self.column, self.key.column]
+        return [self.column, *self.kept]
 
     @property
     def selected(self) -> list[str]:
         """What gives a table those columns."""
         name = self.name.replace("'", "''")
         variant = f"variant_extract({DIMENSIONS}, '{name}') AS \"{self.column}\""
-        typed = [] if self.key is None else [f'"{self.key.column}"']
-        return [variant, *typed] if self.is_read else typed
+        kept = [f'"{column}"' for column in self.kept]
+        return [variant, *kept] if self.is_read else kept
 
 
 def find_properties(query: ir.Query) -> list[Property] | None:
@@ -156,6 +163,8 @@ def _replacements(properties: Iterable[Property]) -> Iterator[tuple[str, str]]:
     """
     for one in properties:
         path, key = render_expr(one.path), one.key
+        if one.name == hashing.HASHED:
+            yield hashing.replacement(one.path)
         text = f'"{key.column}"' if key and key.type == "text" else f'CAST("{one.column}" AS VARCHAR)'
         if key and key.type in _FUNCTIONS:
             for function in _FUNCTIONS[key.type]:

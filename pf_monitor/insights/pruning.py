@@ -45,7 +45,7 @@ def without_unread(sql: str, properties: Iterable[Property]) -> tuple[str, list[
     left: list[Property] = []
     for one in kept:
         column = f'"{one.column}"'
-        if one.key is not None and f"CAST({column}" not in sql:
+        if one.kept and f"CAST({column}" not in sql:
             shorter = re.sub(f"(?:_[lr]\\.)?{column}(?: AS {column})?, ", "", sql)  # a join says whose it is
             if column not in shorter:
                 sql = shorter

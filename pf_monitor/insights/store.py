@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,8 +76,13 @@ class Store:
         self._keeper: Keeper | None = None
 
     @classmethod
-    def open(cls, directory: Path, *, read_only: bool = False) -> Self:
+    def open(cls, directory: Path, *, read_only: bool = False, on_upgrade: Callable[[], object] = lambda: None) -> Self:
         """Open the store in a directory, which is made if need be and closed to all but its owner.
+
+        Args:
+            directory: The directory.
+            read_only: Whether nothing shall be written.
+            on_upgrade: Called before the store of an earlier version is brought up to date, which may take a minute.
 
         Raises:
             StoreBusyError: If another process has it open.
@@ -94,7 +99,7 @@ class Store:
             _attach(connection, path, read_only=read_only)
             if not read_only:
                 path.chmod(0o600)
-            prepare(connection, read_only=read_only)
+            prepare(connection, read_only=read_only, on_upgrade=on_upgrade)
         except (LayoutError, duckdb.Error, OSError) as error:
             connection.close()
             if isinstance(error, duckdb.IOException) and "lock" in str(error):

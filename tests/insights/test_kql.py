@@ -112,6 +112,10 @@ QUERIES: dict[str, list[list[Any]]] = {
     "print a = 1, b = 2.5, c = 'x', d = true, e = 90s, f = dynamic([1]), g = datetime(2024-01-01)": [
         [1, 2.5, "x", True, "00:01:30", "[1]", "2024-01-01T00:00:00Z"]
     ],
+    "print hash_xxhash64('World')": [[1846988464401551951]],  # as Azure documents it
+    "requests | summarize count() by hash_xxhash64(name), hash_xxhash64(tostring(customDimensions.question)) | count": [
+        [2]
+    ],
     'requests | where name == "r0" // a comment\n| count': [[5]],
 }
 
@@ -174,6 +178,7 @@ USES = [
     "iff({} == '7', 1, 2)",
     "gettype({})",
     "tolower({})",
+    "hash_xxhash64(tostring({}))",
     "{}",
 ]
 DIMENSION = st.one_of(
@@ -189,8 +194,8 @@ DIMENSION = st.one_of(
 )
 
 
-KEY = st.sampled_from(["k", "pf_monitor.kind", "gen_ai.usage.input_tokens", "pf_monitor.usage.cost_usd"])
-"""One without a column of its own, and one of each type that has one."""
+KEY = st.sampled_from(["k", "pf_monitor.kind", "gen_ai.usage.input_tokens", "pf_monitor.usage.cost_usd", "question"])
+"""One without a column of its own, one of each type that has one, and the one whose hash has one."""
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 from pathlib import Path
 
 import duckdb
@@ -12,22 +11,24 @@ from talk import envelope, request
 
 from pf_monitor.insights import Store, StoreError
 from pf_monitor.insights.envelope import to_row
+from pf_monitor.insights.hashing import HASHED, hash_of
 from pf_monitor.insights.keys import KEYS
 
-OLD = Path(__file__).parent / "stores" / "layout-1.duckdb.gz"
-"""A store that the first layout wrote: plain values, odd ones, and none."""
+STORES = Path(__file__).parent / "stores"
+"""The same store as each earlier layout wrote it: plain values, odd ones, and none."""
 
 
-@pytest.fixture
-def old_store(tmp_path: Path) -> Path:
-    with gzip.open(OLD) as packed, (tmp_path / "insights.duckdb").open("wb") as unpacked:
-        shutil.copyfileobj(packed, unpacked)
+@pytest.fixture(params=[1, 2])
+def old_store(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    with gzip.open(STORES / f"layout-{request.param}.duckdb.gz") as packed:
+        (tmp_path / "insights.duckdb").write_bytes(packed.read())
     return tmp_path
 
 
 def test_an_older_store_is_brought_up_to_date_once(old_store: Path) -> None:
+    told: list[str] = []
     for _ in range(2):
-        with Store.open(old_store) as store:
+        with Store.open(old_store, on_upgrade=lambda: told.append("once")) as store:
             assert store.query(
                 "requests | project name, operation_Id, item_kind = tostring(customDimensions['pf_monitor.kind']),"
                 " flow = tostring(customDimensions['pf_monitor.flow']),"
@@ -45,6 +46,10 @@ def test_an_older_store_is_brought_up_to_date_once(old_store: Path) -> None:
                 "dependencies | project name, tolong(customDimensions['gen_ai.usage.input_tokens'])"
             ).rows == [["call", 17]]
             assert store.query("customMetrics | project value").rows == [[2.0]]
+            assert store.query(
+                "requests | order by name asc | project hash_xxhash64(tostring(customDimensions.question))"
+            ).rows == [[hash_of(text)] for text in ("Why?", "", "", "")]
+    assert told == ["once"]
     with Store.open(old_store) as store:
         store.append([to_row(request("new"))])
         assert store.query("requests | count").rows == [[5]]
@@ -60,13 +65,13 @@ def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
     with duckdb.connect(tmp_path / "insights.duckdb") as connection:
         connection.execute("UPDATE items.layout SET version = 99")
 
-    with pytest.raises(StoreError, match=r"newer pf-monitor \(layout 99; this one knows 2\): update pf-monitor"):
+    with pytest.raises(StoreError, match=r"newer pf-monitor \(layout 99; this one knows 3\): update pf-monitor"):
         Store.open(tmp_path)
 
 
 @pytest.mark.parametrize("value", ["text", "17", 7.5, True, "\x00", "1e400"])
 def test_no_result_shows_the_keys_own_columns(store: Store, value: object) -> None:
-    store.append([to_row(request(properties=dict.fromkeys(KEYS, value)))])
+    store.append([to_row(request(properties=dict.fromkeys([*KEYS, HASHED], value)))])
     shown = [column.name for column in store.query("requests").columns]
 
     assert not [name for name in shown if not name.isidentifier()]
