@@ -74,7 +74,8 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
         hidden = [] if properties is None else [name for one in properties for name in one.columns]
         needed = needed_columns(query, kql)
         names = {table: [*(column.name for column in columns), *hidden] for table, columns in needed.items()}
-        body = _LET.sub(r"\1 AS NOT MATERIALIZED (", str(to_sql(query, names)))
+        kept = set(_KEPT.findall(_without_text(kql)))
+        body = _LET.sub(lambda let: _let(let[1], is_kept=let[2] in kept), str(to_sql(query, names)))
     except KqlError as error:
         raise _explain(error, kql) from error
     except RecursionError:
@@ -87,9 +88,16 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
     return Sql(_with(sources, body), reads_properties=properties is not None)
 
 
-_LET = re.compile(r'("_l\d+_\w+") AS \(')
+_LET = re.compile(r'("_l\d+_(\w+)") AS \(')
 """How the translator begins a `let` that is a table. It is a name for what it says, as in Azure: a filter behind it
 reaches the table, and columns that nobody reads are not made. DuckDB would make it whole where it is named twice."""
+
+_KEPT = re.compile(r"\blet\s+(\w+)\s*=\s*materialize\s*\(")
+"""How a query says that a `let` shall be made whole, once; the translator takes it for a name all the same."""
+
+
+def _let(name: str, *, is_kept: bool) -> str:
+    return f"{name} AS {'' if is_kept else 'NOT '}MATERIALIZED ("
 
 
 def _with(parts: Sequence[str], body: str) -> str:

@@ -25,7 +25,8 @@ def plainer(sql: str, query: ir.Query) -> str:
     A datetime that is written out need not be parsed in each of Kusto's formats. A bin of `timestamp` needs neither
     floating point nor time zones, which take DuckDB ten times as long. A text is its own `tostring`. A join on times
     that are never null need not care for null, so that DuckDB can look for the few times of one side in the other. What
-    sums and counts values passes over null by itself: asking each row first takes as long again.
+    sums and counts values passes over null by itself: asking each row first takes as long again. A text that is looked
+    for is no pattern.
     Before all this, what has no bound gets one (`bounding.py`).
     """
     nodes = list(walk(query))
@@ -39,9 +40,16 @@ def plainer(sql: str, query: ir.Query) -> str:
     for name in _times(nodes):
         column = render_expr(ir.ColumnRef(name))
         sql = sql.replace(f"_l.{column} IS NOT DISTINCT FROM _r.{column}", f"_l.{column} = _r.{column}")
+    sql = _CONTAINS.sub(r"ILIKE '%\1%'", sql)
     sql = _BIN.sub(r"""time_bucket(\1, "timestamp", TIMESTAMP '1970-01-01')""", sql)
     return _together(_OF_VALUES.sub(r"\1", _COUNTED.sub(r"count(\1)", sql)))
 
+
+_CONTAINS = re.compile(
+    r"""ILIKE '%' \|\| replace\(replace\(replace\('((?:[^'%_\\]|'')+)', '\\', '\\\\'\), '%', '\\%'\), '_', '\\_'\)"""
+    r""" \|\| '%' ESCAPE '\\'"""
+)
+"""A text to look for in which nothing has to be escaped: DuckDB looks for it as such, rather than for a pattern."""
 
 _OF_VALUES = re.compile(r"""(\b(?:sum|min|max|avg)\(("[^"]+")\)) FILTER \(WHERE \(\2 IS NOT NULL\)\)""")
 _COUNTED = re.compile(r"""\bcount\(\*\) FILTER \(WHERE \(("[^"]+") IS NOT NULL\)\)""")

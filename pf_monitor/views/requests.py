@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Self, TypedDict, cast
 
 from pf_monitor.views.scope import Scope, ScopeData, ScopeError
-from pf_monitor.views.source import Source, ask
+from pf_monitor.views.source import Record, Source, ask
 
 SORTS: Final = ("time", "duration", "tokens", "cost")
 DIRECTIONS: Final = ("desc", "asc")
@@ -110,9 +110,22 @@ class Requests(TypedDict):
 def requests(source: Source, scope: Scope, paging: Paging | None = None) -> Requests:
     """Return a page of the table of requests; beyond the last page, the last."""
     paging = paging or Paging()
-    total = int(ask(source, "requests_count", scope, words=paging.search)[0]["requests"])
+    upto = min(paging.page * paging.size, _FARTHEST)
+    found = ask(
+        source,
+        "requests_page",
+        scope,
+        words=paging.search,
+        sorted_by=paging.sort,
+        descending=paging.direction == "desc",
+        upto=upto,
+        size=paging.size,
+    )
+    total = int(found[0]["found"]) if found else 0
     pages = max(1, -(-min(total, _FARTHEST) // paging.size))
     page = min(paging.page, pages)
+    # Beyond the last page, what was found reaches into the page before the last.
+    rows = found[: min(upto, total) - (page - 1) * paging.size]
     return Requests(
         scope=scope.as_json(),
         search=paging.search,
@@ -122,25 +135,12 @@ def requests(source: Source, scope: Scope, paging: Paging | None = None) -> Requ
         size=paging.size,
         pages=pages,
         total=total,
-        rows=_rows(source, scope, paging, (page - 1) * paging.size, total),
+        rows=[_row(row) for row in reversed(rows)],
     )
 
 
-def _rows(source: Source, scope: Scope, paging: Paging, start: int, total: int) -> list[RequestRow]:
-    size = min(paging.size, total - start)
-    if size <= 0:
-        return []
-    found = ask(
-        source,
-        "requests_page",
-        scope,
-        words=paging.search,
-        sorted_by=paging.sort,
-        descending=paging.direction == "desc",
-        upto=start + size,
-        size=size,
-    )
-    return [cast(RequestRow, row) for row in reversed(found)]
+def _row(record: Record) -> RequestRow:
+    return cast(RequestRow, {name: value for name, value in record.items() if name != "found"})
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
