@@ -119,7 +119,8 @@ def _hook_lines(executor: Any) -> None:
 
 def _prepare(executor: Any) -> Any:
     """Before a line: the flow's environment variables are in place by now, and the caller is still what is above."""
-    runtime.reconsider(_place(executor))
+    if runtime.recorder is None:  # else nothing is left to be decided, and where the flow lies need not be asked
+        runtime.reconsider(_place(executor))
     return parentage.attach(parentage.keep_origin(context_api.get_current()))
 
 

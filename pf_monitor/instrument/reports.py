@@ -12,7 +12,7 @@ from pf_monitor.instrument import parentage, watch
 from pf_monitor.model import names
 from pf_monitor.model.cutting import beginning
 from pf_monitor.model.kinds import Kind, Outcome
-from pf_monitor.tokens.prices import Price
+from pf_monitor.tokens.bills import Bill, Spent
 from pf_monitor.tokens.usage import Source, Usage
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def record_usage(
         }
     )
     usage = Usage(input_tokens, output_tokens, source=Source.REPORTED)
-    step.spend(usage, Price(provider, model, usage, cost_usd))
+    step.spend(Bill(lambda: Spent(usage, provider, model, known_usd=cost_usd)))
     step.finish(Outcome.OK)
 
 

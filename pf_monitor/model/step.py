@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.util.types import Attributes, AttributeValue
 
-    from pf_monitor.tokens.prices import Price
-    from pf_monitor.tokens.usage import Usage
+    from pf_monitor.tokens.bills import Bill
 
 _MOST_ATTRIBUTES = 128
 _MOST_EVENTS = 32
@@ -68,43 +67,67 @@ class Recorder(Protocol):
         """Take a step that has just ended."""
 
 
-_MOST_UNPRICED = 256
-"""Calls whose price is still to be looked up, of one flow run or node."""
+_MOST_UNCOUNTED = 256
+"""Calls whose tokens and price are still to be found out, of one flow run or node."""
 
 
-@dataclass(slots=True)
 class Sums:
-    """Tokens, calls and cost of everything beneath a flow or a node."""
+    """Tokens, calls and cost of everything beneath a flow or a node; asked for when all has been added."""
 
-    input_tokens: int = 0
-    output_tokens: int = 0
-    llm_calls: int = 0
-    _cost_usd: float | None = None
-    _unpriced: list[Price] = field(default_factory=list)
-    """Of the latest calls: what they cost is looked up away from the user's path, where there are not too many."""
+    __slots__ = ("_cost_usd", "_input_tokens", "_output_tokens", "_uncounted", "llm_calls")
 
-    def add(self, usage: Usage | None, price: Price | None, calls: int) -> None:
-        """Add one model call."""
-        self.llm_calls += calls
-        if usage is not None:
-            self.input_tokens += usage.input_tokens
-            self.output_tokens += usage.output_tokens
-        if price is not None:
-            self._unpriced.append(price)
-            if len(self._unpriced) > _MOST_UNPRICED:
-                self._price_one()
+    def __init__(self) -> None:
+        self.llm_calls = 0
+        self._input_tokens = 0
+        self._output_tokens = 0
+        self._cost_usd: float | None = None
+        self._uncounted: list[Bill] = []
+        """Of the latest calls: what they spent is found out away from the user's path, where there are not too many."""
+
+    def add(self, bill: Bill) -> bool:
+        """Add one model call; return whether too many are uncounted now, so that `count_oldest` is called for."""
+        self.llm_calls += 1
+        self._uncounted.append(bill)
+        return len(self._uncounted) > _MOST_UNCOUNTED
+
+    def count_oldest(self) -> None:
+        """Find out what the oldest uncounted call has spent, and let go of it."""
+        with _lock:
+            if not self._uncounted:
+                return
+            oldest = self._uncounted[0]
+        usage, usd = oldest.usage, oldest.usd  # without the lock: it takes a while
+        with _lock:
+            if not self._uncounted or self._uncounted[0] is not oldest:
+                return  # another thread was faster
+            del self._uncounted[0]
+            if usage is not None:
+                self._input_tokens += usage.input_tokens
+                self._output_tokens += usage.output_tokens
+            if usd is not None:
+                self._cost_usd = (self._cost_usd or 0.0) + usd
+
+    @property
+    def input_tokens(self) -> int:
+        """Tokens of the prompts."""
+        self._count()
+        return self._input_tokens
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens of the completions."""
+        self._count()
+        return self._output_tokens
 
     @property
     def cost_usd(self) -> float | None:
-        """The cost in US dollars; None where there was no call with a known price. Asked when all has been added."""
-        while self._unpriced:
-            self._price_one()
+        """The cost in US dollars; None where there was no call with a known price."""
+        self._count()
         return self._cost_usd
 
-    def _price_one(self) -> None:
-        usd = self._unpriced.pop(0).usd
-        if usd is not None:
-            self._cost_usd = (self._cost_usd or 0.0) + usd
+    def _count(self) -> None:
+        while self._uncounted:
+            self.count_oldest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +194,7 @@ class Step(Span):
     __slots__ = (
         "_full_lengths",
         "attributes",
+        "bill",
         "content",
         "context",
         "correlation",
@@ -185,7 +209,6 @@ class Step(Span):
         "outcome",
         "parent",
         "parent_context",
-        "price",
         "recorded_errors",
         "recorder",
         "span_kind",
@@ -195,7 +218,6 @@ class Step(Span):
         "sums",
         "time_to_first_chunk_ns",
         "unfinished",
-        "usage",
         "within",
     )
 
@@ -239,8 +261,8 @@ class Step(Span):
         self._full_lengths: dict[str, int] | None = None
         self.sums: Sums | None = None
         self.events: tuple[SpanEvent, ...] = ()
-        self.usage: Usage | None = None
-        self.price: Price | None = None
+        self.bill: Bill | None = None
+        """What a model call has spent, once it has been answered."""
         self.outcome: Outcome | None = None
         self.error_type: str | None = None
         self.duration_ns = 0
@@ -287,17 +309,16 @@ class Step(Span):
         full = self._full_lengths or {}
         return {name: Text(text, full.get(name, len(text))) for name, text in self.content.items()}
 
-    def spend(self, usage: Usage | None, price: Price | None) -> None:
+    def spend(self, bill: Bill) -> None:
         """Count a model call's tokens and cost, here and in every step above that is still running.
 
         What has ended above has been sent as it was; the rest of the way up, beyond it, still counts.
 
         Args:
-            usage: The tokens, or None when nobody knows.
-            price: What it costs, or None when nobody can know.
+            bill: What the call has spent.
         """
-        self.usage = usage
-        self.price = price
+        self.bill = bill
+        full: list[Sums] = []
         with _lock:
             self.counted_in_flow = self.within is not None and not self.within.ended
             step: Step | None = self
@@ -305,8 +326,18 @@ class Step(Span):
                 if not step.kind.is_model_call and step.outcome is None:
                     if step.sums is None:
                         step.sums = Sums()
-                    step.sums.add(usage, price, 1)
+                    if step.sums.add(bill):
+                        full.append(step.sums)
                 step = step.parent
+        for sums in full:
+            sums.count_oldest()
+
+    def facts(self) -> dict[str, AttributeValue]:
+        """Return the step's attributes, those that a model call's answer tells among them."""
+        attributes = self.attributes.copy()
+        if self.bill is not None:
+            attributes.update(self.bill.facts)
+        return attributes
 
     def fail(self, error: BaseException) -> None:
         """Note the error that ended the step. The exception itself is not kept.

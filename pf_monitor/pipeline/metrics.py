@@ -109,7 +109,7 @@ class Metrics:
         api_call = {**place, "api_call": step.name}
         self._rpc_latency.record(step.duration_ns / 1e6, api_call)
         self._rpc_requests.add(1, {**api_call, "exception": step.error_type or ""})
-        attributes = step.attributes
+        attributes = step.facts()
         model: dict[str, str] = {
             name: str(attributes[name])
             for name in (names.OPERATION_NAME, names.PROVIDER_NAME, names.REQUEST_MODEL, names.RESPONSE_MODEL)
@@ -119,7 +119,8 @@ class Metrics:
         self._client_duration.record(step.duration_ns / 1e9, {**model, **failed})
         if step.time_to_first_chunk_ns is not None:
             self._client_first_chunk.record(step.time_to_first_chunk_ns / 1e9, model)
-        if (usage := step.usage) is None:
+        usage = step.bill.usage if step.bill is not None else None
+        if usage is None:
             return
         engine = str(attributes.get(names.RESPONSE_MODEL) or attributes.get(names.REQUEST_MODEL) or "")
         for token_type, convention, tokens in (

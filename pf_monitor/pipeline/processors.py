@@ -83,9 +83,9 @@ def count(item: Item) -> Item:
         item.attributes[names.TOTAL_LLM_CALLS] = sums.llm_calls
         if (cost_usd := sums.cost_usd) is not None:
             item.attributes[names.COST_USD] = cost_usd
-    if step.price is not None and (cost_usd := step.price.usd) is not None:
+    if step.bill is not None and (cost_usd := step.bill.usd) is not None:
         item.attributes[names.COST_USD] = cost_usd
-    if (usage := step.usage) is not None:
+    if step.bill is not None and (usage := step.bill.usage) is not None:
         item.attributes[names.USAGE_INPUT_TOKENS] = usage.input_tokens
         item.attributes[names.USAGE_OUTPUT_TOKENS] = usage.output_tokens
         item.attributes[names.USAGE_SOURCE] = usage.source.value
@@ -102,7 +102,7 @@ def count(item: Item) -> Item:
 
 def own_facts(item: Item) -> Item:
     """Add what the step noted of itself, and what the user's code put on it."""
-    for name, value in item.step.attributes.copy().items():
+    for name, value in item.step.facts().items():
         item.attributes.setdefault(name, value)
     item.content.update(item.step.texts())
     if item.step.events:

@@ -16,34 +16,6 @@ _LIST_NAMES = {"azure.ai.openai": "azure"}
 """Names under which the price list knows a provider, where they differ from the conventions'."""
 
 
-class Price:
-    """What one call costs, looked up when it is first asked for: that takes as long as all else that a call is charged.
-
-    Args:
-        provider: See `cost_usd`.
-        model: Likewise.
-        usage: Likewise.
-        known_usd: The price where it is known already, in US dollars; the list is not asked then.
-    """
-
-    __slots__ = ("_asked", "_model", "_provider", "_usage", "_usd")
-
-    def __init__(self, provider: str, model: str, usage: Usage, known_usd: float | None = None) -> None:
-        self._provider = provider
-        self._model = model
-        self._usage = usage
-        self._usd = known_usd
-        self._asked = known_usd is not None
-
-    @property
-    def usd(self) -> float | None:
-        """The price in US dollars, or None when nobody knows."""
-        if not self._asked:
-            self._usd = cost_usd(self._provider, self._model, self._usage)
-            self._asked = True
-        return self._usd
-
-
 def cost_usd(provider: str, model: str, usage: Usage) -> float | None:
     """Return the price of one call in US dollars.
 

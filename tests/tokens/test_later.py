@@ -17,17 +17,14 @@ from pf_monitor.standin import serve_in_thread
 from ..collected.counting import Counting
 
 
-def test_too_much_is_not_read_later_until_something_was_read_or_dropped(monkeypatch):
+def test_too_much_is_not_held_until_something_was_dropped(monkeypatch):
     monkeypatch.setattr(later, "_room", later._Room())
     monkeypatch.setattr(later, "_MOST_WAITING", 10)
-    read = []
-    first = later.later(read.append, 8)
-    assert later.later(read.append, 8) is None
-    first("a step")
+    first, second = later.Held(), later.Held()
+    assert first.hold(8)
+    assert not second.hold(8)
     del first
-    second = later.later(read.append, 8)
-    assert second is not None
-    assert read == ["a step"]
+    assert second.hold(8)
 
 
 @pytest.mark.parametrize("is_stream", [False, True], ids=["raw", "stream"])

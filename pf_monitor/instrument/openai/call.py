@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import orjson
 from opentelemetry import trace
 
-from pf_monitor import notices
-from pf_monitor.instrument import content, watch
+from pf_monitor.instrument import watch
 from pf_monitor.instrument.openai import asking
-from pf_monitor.instrument.openai.later import later
+from pf_monitor.instrument.openai.answer import NOTHING, Answer, Reading, keep
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Outcome
-from pf_monitor.tokens.prices import Price
+from pf_monitor.tokens.bills import Bill
 
 if TYPE_CHECKING:
     from pf_monitor.instrument.openai.operations import Exchange
-    from pf_monitor.model.step import Recorder, Step
-    from pf_monitor.tokens.usage import Usage
+    from pf_monitor.model.step import Recorder
 
 _AZURE_HOSTS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".azure-api.net")
 _DEFAULT_PORTS = (None, 80, 443)
@@ -97,7 +93,7 @@ class Call:
             attributes[names.SERVER_PORT] = port or 0
         attributes.update(exchange.request_attributes())
         self._keeps_input = recorder.capture_content
-        """Whether what was asked is still to be kept: the caller may change it from when the call is answered."""
+        """Whether what was asked is still to be kept, where its bytes are not known."""
         self._asked: bytes | None = None
 
     def attempts(self, options: Any) -> Iterator[Attempt]:
@@ -148,8 +144,6 @@ class Call:
         Args:
             request: The HTTP request. Its bytes are read in the pipeline, unless they are very many.
         """
-        if not self._keeps_input:
-            return
         try:
             body = request.content
         except Exception:  # noqa: BLE001 - a request that the user's own transport has made may have none
@@ -157,23 +151,12 @@ class Call:
         if type(body) is bytes and len(body) <= _MOST_ASKED:
             self._asked = body
         else:
-            _keep(self.step, self.exchange.input_content())
-        self._keeps_input = False
+            self._keep_input()
 
-    def answered(self, body: bytes) -> None:
-        """End the call with a whole answer.
-
-        Args:
-            body: The answer, as JSON.
-        """
-        exchange = self.exchange
-        answer = _read(body)
-        exchange.take_header(answer)
-        if exchange.usage is None:
-            exchange.take_response(answer)
-        else:
-            self.answer_later(lambda whole: whole.take_response(_read(body)), len(body))
-        self.end(Outcome.OK)
+    def first_chunk(self) -> None:
+        """Note that the stream has begun to give something."""
+        if self.step.time_to_first_chunk_ns is None:
+            self.step.time_to_first_chunk_ns = self.step.elapsed_ns()
 
     def answered_as(self, answer: Any) -> None:
         """End the call with a whole answer of which only the caller's object is known.
@@ -181,103 +164,42 @@ class Call:
         Args:
             answer: What the caller gets, and may change.
         """
-        self.exchange.take_response(answer)
-        self.end(Outcome.OK)
+        reading = Reading(lambda one: one.take_header(answer), lambda one: one.take_response(answer), 0)
+        self.end(Outcome.OK, reading, at_once=True)
 
-    def answer_later(self, read: Callable[[Exchange], None], size: int) -> None:
-        """Put the answer together in the pipeline, away from the caller's path.
-
-        Args:
-            read: Gives all of the answer to an exchange.
-            size: How many bytes wait for that; with too many waiting already, it is done at once.
-        """
-        shape, asked = type(self.exchange), self._asked
-        self._asked = None
-
-        def put_together(step: Step) -> None:  # nothing here knows the step: they would keep each other alive
-            whole = shape(_body(asked))
-            if asked is not None:
-                _keep(step, whole.input_content())
-            read(whole)
-            _keep_answer(step, whole)
-
-        self.step.unfinished = later(put_together, size + len(asked or b""))
-        if self.step.unfinished is None:
-            put_together(self.step)
-
-    def first_chunk(self) -> None:
-        """Note that the stream has begun to give something."""
-        if self.step.time_to_first_chunk_ns is None:
-            self.step.time_to_first_chunk_ns = self.step.elapsed_ns()
-
-    def failed(self, error: BaseException) -> None:
+    def failed(self, error: BaseException, reading: Reading = NOTHING) -> None:
         """End the call with the error that left it; what had been streamed until then is kept."""
         outcome = watch.outcome_of(error)
         if outcome is Outcome.ERROR:
             self.step.fail(error)
-        self.end(outcome)
+        self.end(outcome, reading)
 
-    def end(self, outcome: Outcome) -> None:
-        """End the call with what has been answered so far; once."""
+    def end(self, outcome: Outcome, reading: Reading = NOTHING, *, at_once: bool = False) -> None:
+        """End the call; once. What was asked and answered is read later, away from the caller's path.
+
+        Args:
+            outcome: How it ended.
+            reading: How what has been answered is read.
+            at_once: Whether it has to be read now.
+        """
         step, exchange = self.step, self.exchange
         if step.ended:
             return
-        model = exchange.model or exchange.requested_model
-        if exchange.model is not None:
-            step.attributes[names.RESPONSE_MODEL] = exchange.model
-        if exchange.response_id is not None:
-            step.attributes[names.RESPONSE_ID] = exchange.response_id
-        if self._keeps_input:
-            _keep(step, exchange.input_content())
-        if step.unfinished is None:
-            if self._asked is not None:
-                _keep(step, type(exchange)(_body(self._asked)).input_content())
-            _keep_answer(step, exchange)
-        usage = exchange.usage or self._estimated()
-        step.spend(usage, Price(self._provider, model, usage) if usage is not None else None)
+        answer = Answer(type(exchange), self._asked, reading, self._provider, exchange.requested_model)
+        bill = Bill(answer.spent)
+        if self._asked is None:
+            self._keep_input()
+            spent = answer.spent(exchange.request)
+            bill = Bill(lambda: spent)
+        if at_once or not answer.may_wait():
+            bill.settle()
+            answer.put_together(step)
+        else:
+            step.unfinished = answer.put_together
+        step.spend(bill)
         step.finish(outcome)
 
-    def _estimated(self) -> Usage | None:
-        """Count what the provider did not; a call that was not answered at all has cost nothing."""
-        exchange, attributes = self.exchange, self.step.attributes
-        if exchange.model is None and exchange.response_id is None:
-            return None
-        try:
-            estimate = exchange.estimate()
-        except Exception as error:  # noqa: BLE001 - the request's body may hold anything
-            notices.say_once("estimate", "pf_monitor could not estimate the tokens of a call: %r", error)
-            return None
-        attributes[names.USAGE_METHOD] = estimate.method.value
-        if estimate.missing:
-            attributes[names.USAGE_MISSING] = ",".join(estimate.missing)
-        return estimate.usage
-
-
-def _read(answer: bytes) -> Any:
-    """Return what an answer says; Python's own reader takes more, such as NaN, and more time."""
-    try:
-        return orjson.loads(answer)
-    except orjson.JSONDecodeError:
-        return json.loads(answer)
-
-
-def _body(asked: bytes | None) -> dict[str, Any]:
-    """Return what a request says in JSON."""
-    try:
-        body = _read(asked or b"{}")
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _keep_answer(step: Step, exchange: Exchange) -> None:
-    if exchange.finish_reasons:
-        step.attributes[names.RESPONSE_FINISH_REASONS] = content.to_json(exchange.finish_reasons).text
-    if step.recorder.capture_content:
-        _keep(step, exchange.output_content())
-
-
-def _keep(step: Step, parts: dict[str, Any]) -> None:
-    for name, value in parts.items():
-        if value:
-            step.keep(name, content.to_json(value))
+    def _keep_input(self) -> None:
+        if self._keeps_input:
+            keep(self.step, self.exchange.input_content())
+            self._keeps_input = False

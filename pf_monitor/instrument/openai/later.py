@@ -1,17 +1,12 @@
-"""What is left to read of answers, away from the caller's path: bounded, and let go of with the step that it is for."""
+"""Room for what is left to read of answers, away from the caller's path: bounded, and given back when it is dropped."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pf_monitor.forking import in_forked_child
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pf_monitor.model.step import Step
 
 _MOST_WAITING: Final = 32_000_000
 """Bytes of answers that may wait to be read, in this process."""
@@ -46,33 +41,28 @@ class _Room:
 _room = _Room()
 
 
-class Later:
-    """Reads an answer when it is called, if ever: steps that are shed or not sampled are dropped with what they hold.
+class Held:
+    """Something that waits to be read, if ever: steps that are shed or not sampled are dropped with what they hold."""
 
-    Args:
-        read: What reads it.
-        size: How many bytes wait for that.
-    """
+    __slots__ = ("_held",)
 
-    __slots__ = ("_read", "_size")
+    def __init__(self) -> None:
+        self._held = 0
 
-    def __init__(self, read: Callable[[Step], None], size: int) -> None:
-        self._read = read
-        self._size = size
+    def hold(self, size: int) -> bool:
+        """Take room, until nobody refers to this any more.
 
-    def __call__(self, step: Step) -> None:
-        """Read the answer into its step."""
-        self._read(step)
+        Args:
+            size: Bytes.
+
+        Returns:
+            Whether there was so much; otherwise it has to be read at once.
+        """
+        if _room.take(size):
+            self._held = size
+            return True
+        return False
 
     def __del__(self) -> None:
-        _room.leave(self._size)
-
-
-def later(read: Callable[[Step], None], size: int) -> Later | None:
-    """Return what reads an answer later; None where too much waits already.
-
-    Args:
-        read: What reads it.
-        size: How many bytes wait for that.
-    """
-    return Later(read, size) if _room.take(size) else None
+        if self._held:
+            _room.leave(self._held)

@@ -12,12 +12,12 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from pf_monitor import notices
+from pf_monitor.instrument.openai.answer import NOTHING, Reading, reading_of_json
 from pf_monitor.model.kinds import Outcome
 
 if TYPE_CHECKING:
@@ -103,34 +103,13 @@ class Recording:
         self._kept.clear()
         self._late.clear()
         is_complete = self._complete or _is_complete(answer)
-        try:
-            self._read(answer)
-        except Exception as problem:  # noqa: BLE001 - never into the caller
-            notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", problem)
+        reading = NOTHING
+        if answer:
+            reading = _reading_of_events(answer) if self._is_stream else reading_of_json(answer)
         if error is not None and not is_complete:
-            call.failed(error)
+            call.failed(error, reading)
         else:
-            call.end(Outcome.OK if exhausted or is_complete else Outcome.ABANDONED)
-
-    def _read(self, answer: bytes) -> None:
-        exchange = self._call.exchange
-        if not self._is_stream:
-            if answer:
-                exchange.take_response(orjson.loads(answer))
-            return
-        if b"\r" in answer:  # JSON has none: it is the end of a line
-            answer = answer.replace(b"\r\n", b"\n")
-        end = answer.find(b"\n\n")
-        first = answer if end < 0 else answer[:end]
-        late = answer.rsplit(b"\n\n", _LATE_EVENTS)[1:]
-        late = [event for event in late if b'"usage"' in event.replace(_NO_USAGE, b"")]
-        for event in (first, *late):
-            if (data := _data(event)) is not None:
-                exchange.take_header(data)
-        if exchange.usage is None:
-            _read_all(answer, exchange)  # to estimate it, everything has to be looked at now
-        else:
-            self._call.answer_later(lambda whole: _read_all(answer, whole), len(answer))
+            call.end(Outcome.OK if exhausted or is_complete else Outcome.ABANDONED, reading)
 
     def _without_usage(self, data: bytes) -> bytes:
         """Return the complete events so far, without the usage that the caller did not ask for."""
@@ -152,10 +131,31 @@ def _is_complete(answer: bytes) -> bool:
     return answer[-_TAIL_BYTES:].rstrip().endswith(b"[DONE]") or b'"response.completed"' in answer
 
 
+def _reading_of_events(answer: bytes) -> Reading:
+    return Reading(partial(_read_header, answer), partial(_read_all, answer), len(answer))
+
+
+def _read_header(answer: bytes, exchange: Exchange) -> None:
+    """Read the first event, and those at the end that tell of usage."""
+    answer = _with_plain_lines(answer)
+    end = answer.find(b"\n\n")
+    first = answer if end < 0 else answer[:end]
+    late = answer.rsplit(b"\n\n", _LATE_EVENTS)[1:]
+    late = [event for event in late if b'"usage"' in event.replace(_NO_USAGE, b"")]
+    for event in (first, *late):
+        if (data := _data(event)) is not None:
+            exchange.take_header(data)
+
+
 def _read_all(answer: bytes, exchange: Exchange) -> None:
-    for event in answer.split(b"\n\n"):
+    for event in _with_plain_lines(answer).split(b"\n\n"):
         if (data := _data(event)) is not None:
             exchange.take_chunk(data)
+
+
+def _with_plain_lines(answer: bytes) -> bytes:
+    # JSON has no carriage return: it is the end of a line.
+    return answer.replace(b"\r\n", b"\n") if b"\r" in answer else answer
 
 
 def _without_usage(event: bytes) -> bytes | None:
