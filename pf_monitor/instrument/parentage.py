@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextvars import Token
 from dataclasses import dataclass
-from typing import cast
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
@@ -39,7 +38,8 @@ class Origin:
 
 def current_step(context: Context | None = None) -> Step | None:
     """Return the step that is running in this thread or task, or in a context."""
-    return cast("Step | None", (context_api.get_current() if context is None else context).get(_STEP))
+    step: Step | None = (context_api.get_current() if context is None else context).get(_STEP)  # type: ignore[assignment]  # nobody else has the key
+    return step
 
 
 def activate(step: Step, context: Context) -> Context:
@@ -65,8 +65,8 @@ def origin_of(context: Context) -> Origin:
 
     Spans that nobody sends are passed over in favour of what is above them: the remote caller.
     """
-    kept = cast("Origin | None", context_api.get_value(_ORIGIN, context))
-    if kept is not None:
+    kept = context.get(_ORIGIN)
+    if isinstance(kept, Origin):
         return kept
     span = trace.get_current_span(context)
     above = span.get_span_context()
@@ -86,9 +86,9 @@ def keep_origin(context: Context) -> Context:
 
 def parent_span(step: Step, context: Context) -> trace.SpanContext:
     """Return the span above a step that begins under another one: a span of the user's own, or that step."""
-    if context.get(_SPAN) is step:
+    span = context.get(_SPAN)
+    if span is step or not isinstance(span, trace.Span):
         return step.context
-    span = trace.get_current_span(context)
     if not span.is_recording() or _is_unsent(span):
         return step.context
     above = span.get_span_context()

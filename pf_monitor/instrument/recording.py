@@ -155,7 +155,7 @@ def begin(definition: Definition, args: tuple[Any, ...], kwargs: Mapping[str, An
         if above is not None and above.stands_for is definition.function:
             above.stands_for = None
             return None
-        step, inside = watch.begin(recorder, definition.kind, definition.name, context=context)
+        step, inside = watch.begin(recorder, definition.kind, definition.name, context=context, above=above)
         step.stands_for = definition.instead_of
         watch.take_inputs(step, definition.inputs(args, kwargs), definition.mapping)
     except Exception as error:  # noqa: BLE001 - never into the flow

@@ -36,6 +36,7 @@ def begin(
     name: str,
     span_kind: trace.SpanKind = trace.SpanKind.INTERNAL,
     context: Context | None = None,
+    above: Step | None = None,
 ) -> tuple[Step, Context]:
     """Begin a step below whatever is running in this thread or task.
 
@@ -45,13 +46,14 @@ def begin(
         name: Its span name.
         span_kind: INTERNAL, or CLIENT for a model call. A flow with nothing recorded above it becomes SERVER.
         context: What is current in this thread or task, where that has been looked up already.
+        above: The step that is running there, likewise.
 
     Returns:
         The step, and the context in which it is the current one.
     """
     if context is None:
         context = context_api.get_current()
-    above = parentage.current_step(context)
+        above = parentage.current_step(context)
     if above is None:
         origin = parentage.origin_of(context)
         trace_id = origin.trace_id or recorder.new_trace_id()

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 
 class Kind(StrEnum):
-    """What a step is; the value of `pf_monitor.kind`."""
+    """What a step is; the value of `pf_monitor.kind`.
+
+    Attributes:
+        is_model_call: Whether this is a call to a model, which is where tokens are spent.
+    """
+
+    is_model_call: bool
+
+    def __new__(cls, value: str, is_model_call: bool = False) -> Self:
+        """Make a member of its value and its attribute, which a step asks for too often for a property."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.is_model_call = is_model_call
+        return member
 
     FLOW = "flow"
     NODE = "node"
     RETRIEVAL = "retrieval"
-    LLM = "llm"
-    EMBEDDING = "embedding"
-
-    @property
-    def is_model_call(self) -> bool:
-        """Whether this is a call to a model, which is where tokens are spent."""
-        return self is Kind.LLM or self is Kind.EMBEDDING
+    LLM = "llm", True
+    EMBEDDING = "embedding", True
 
 
 class Outcome(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ _MOST_REFUSALS = 1_000
 _refusing: set[tuple[str, str]] = set()
 """Base addresses and models that do not know `stream_options`."""
 
-_RAW = "X-Stainless-Raw-Response"
+_RAW = "x-stainless-raw-response"
 """How the client marks a request whose answer the caller wants to read raw."""
 
 
@@ -52,6 +52,6 @@ def refuses(error: Exception, exchange: Exchange, base_url: str) -> bool:
     return True
 
 
-def is_read_raw(headers: Mapping[str, Any]) -> bool:
-    """Whether the caller reads the answer's bytes, or may, as the request's headers tell."""
-    return any(name.lower() == _RAW.lower() for name in headers)
+def is_read_raw(headers: Collection[str]) -> bool:
+    """Whether the caller may read the answer's bytes, as the names of the request's headers tell, in lower case."""
+    return _RAW in headers

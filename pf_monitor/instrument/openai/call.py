@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -33,32 +33,6 @@ def _host_and_port(base_url: str) -> tuple[str, int | None]:
     return address.hostname or "", address.port
 
 
-class Attempt:
-    """One way to send a request.
-
-    Args:
-        options: The client's options.
-        is_refusal: Tells of an error whether it means that the request may be sent in another way; None if it never
-            does.
-
-    Attributes:
-        refused: Whether it was such an error that came back; it has been swallowed then.
-    """
-
-    def __init__(self, options: Any, is_refusal: Callable[[Exception], bool] | None) -> None:
-        self.options = options
-        self.refused = False
-        self._is_refusal = is_refusal
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
-        if isinstance(error, Exception) and self._is_refusal is not None:
-            self.refused = self._is_refusal(error)
-        return self.refused
-
-
 class Call:
     """The step of one model call.
 
@@ -77,6 +51,7 @@ class Call:
         self.asked_for_usage = False
         self.response: Any = None
         self._base_url = base_url
+        self._headers: dict[str, str] = {}
         host, port = _host_and_port(base_url)
         is_azure = is_azure or host.endswith(_AZURE_HOSTS)
         self._provider = "azure.ai.openai" if is_azure else "openai"
@@ -96,47 +71,60 @@ class Call:
         """Whether what was asked is still to be kept, where its bytes are not known."""
         self._asked: bytes | None = None
 
-    def attempts(self, options: Any) -> Iterator[Attempt]:
-        """Give the ways to send the request: with the usage asked for where it has to be, then as the caller wrote it.
+    def options_to_send(self, options: Any) -> Any:
+        """Return the client's options of the request, with the usage asked for where it has to be.
 
         Args:
-            options: The client's options of the request.
+            options: As the caller wrote them.
         """
-        options = self._with_headers(options)
+        self._headers = self._wanted_headers(options.headers)
         self.asked_for_usage = asking.shall_ask(self.exchange, self._base_url, options.json_data)
-        if self.asked_for_usage:
-            attempt = Attempt(asking.with_usage(options), lambda e: asking.refuses(e, self.exchange, self._base_url))
-            yield attempt
-            if not attempt.refused:
-                return
-            self.asked_for_usage = False
-        yield Attempt(options, None)
+        return asking.with_usage(options) if self.asked_for_usage else options
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """What the request carries so that the provider's own logs can be joined.
+    def is_refusal(self, error: Exception) -> bool:
+        """Whether the request failed only because the usage was asked for, so that it is repeated without that.
+
+        Args:
+            error: What the client raised.
+        """
+        if self.asked_for_usage and asking.refuses(error, self.exchange, self._base_url):
+            self.asked_for_usage = False
+            return True
+        return False
+
+    def add_headers(self, request: Any) -> None:
+        """Add what joins the provider's own logs to an HTTP request that is about to be sent.
+
+        Here, at the end, since the client reads and checks what its options carry three times over.
+
+        Args:
+            request: A request of httpx.
+        """
+        for name, value in self._headers.items():
+            request.headers[name] = value
+
+    def _wanted_headers(self, given: Any) -> dict[str, str]:
+        """Return the headers that join the request; what the user set stays.
 
         `traceparent` is W3C's; `X-Client-Request-Id` is the name that OpenAI logs, `x-ms-client-request-id` Azure's.
-        Each header more would be one more for the HTTP client to check, on the caller's path.
+
+        Args:
+            given: Those of the client's options.
         """
         own = self.step.context
+        trace_id = f"{own.trace_id:032x}"
         request_id = self.step.correlation.get(names.REQUEST_ID, "")
-        printable = request_id if request_id.isascii() and request_id.isprintable() else f"{own.trace_id:032x}"
-        return {
-            "traceparent": f"00-{own.trace_id:032x}-{own.span_id:016x}-01",
+        printable = request_id if request_id.isascii() and request_id.isprintable() else trace_id
+        ours = {
+            "traceparent": f"00-{trace_id}-{own.span_id:016x}-01",
             self._request_id_header: printable[:512],
         }
-
-    def _with_headers(self, options: Any) -> Any:
-        """Return the request's options with the headers that join it; what the user set stays."""
-        ours = self.headers
-        given = options.headers
         if given and isinstance(given, Mapping):
-            if asking.is_read_raw(given):
-                ours["Accept-Encoding"] = "identity"  # the bytes are watched on their way
             theirs = {name.lower() for name in given}
-            ours = {**given, **{name: value for name, value in ours.items() if name.lower() not in theirs}}
-        return options.model_copy(update={"headers": ours})
+            if asking.is_read_raw(theirs):
+                ours["Accept-Encoding"] = "identity"  # the bytes are watched on their way
+            ours = {name: value for name, value in ours.items() if name.lower() not in theirs}
+        return ours
 
     def sent(self, request: Any) -> None:
         """Take note of what was asked, before the caller can change it.

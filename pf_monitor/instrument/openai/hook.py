@@ -7,7 +7,6 @@ and Azure OpenAI alike.
 from __future__ import annotations
 
 import functools
-from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +28,15 @@ _READER = "_process_response"
 """The client's method that makes of an HTTP response what the caller gets. Where there is none, that is read,
 on the caller's path."""
 
+_PREPARER = "_prepare_request"
+"""The client's method that is given each HTTP request before it is sent, to change it. Where there is none, requests
+carry no headers of ours."""
+
 _call: ContextVar[Call | None] = ContextVar("pf_monitor_openai_call", default=None)
 """The call whose request is under way in this thread or task."""
+
+_REFUSED = object()
+"""Stands for the answer of a server that does not know the option by which usage is asked for."""
 
 _MOST_READ = 32_000
 """Bytes of an answer that are read once more, for its usage, on the caller's path."""
@@ -52,8 +58,9 @@ def install(openai: ModuleType) -> None:
     openai.OpenAI.request = _sync(openai.OpenAI.request, azure)
     openai.AsyncOpenAI.request = _async(openai.AsyncOpenAI.request, azure)
     for client in (openai.OpenAI, openai.AsyncOpenAI):
-        if hasattr(client, _READER):
-            setattr(client, _READER, _seeing(getattr(client, _READER)))
+        for name, make in ((_READER, _seeing), (_PREPARER, _preparing)):
+            if hasattr(client, name):
+                setattr(client, name, make(getattr(client, name)))
 
 
 def _sync(request: Any, azure: tuple[type, ...]) -> Any:
@@ -64,9 +71,14 @@ def _sync(request: Any, azure: tuple[type, ...]) -> Any:
             return request(client, cast_to, options, *args, **kwargs)
         token, mine = attach(call.context), _call.set(call)
         try:
-            for attempt in call.attempts(options):
-                with attempt:
-                    answer = request(client, cast_to, attempt.options, *args, **kwargs)
+            try:
+                answer = request(client, cast_to, call.options_to_send(options), *args, **kwargs)
+            except Exception as error:
+                if not call.is_refusal(error):
+                    raise
+                answer = _REFUSED
+            if answer is _REFUSED:  # out here, so that an error does not come with the refusal as its context
+                answer = request(client, cast_to, options, *args, **kwargs)
         except BaseException as error:
             call.failed(error)
             raise
@@ -88,9 +100,14 @@ def _async(request: Any, azure: tuple[type, ...]) -> Any:
             return await request(client, cast_to, options, *args, **kwargs)
         token, mine = attach(call.context), _call.set(call)
         try:
-            for attempt in call.attempts(options):
-                with attempt:
-                    answer = await request(client, cast_to, attempt.options, *args, **kwargs)
+            try:
+                answer = await request(client, cast_to, call.options_to_send(options), *args, **kwargs)
+            except Exception as error:
+                if not call.is_refusal(error):
+                    raise
+                answer = _REFUSED
+            if answer is _REFUSED:  # out here, so that an error does not come with the refusal as its context
+                answer = await request(client, cast_to, options, *args, **kwargs)
         except BaseException as error:
             call.failed(error)
             raise
@@ -116,9 +133,26 @@ def _seeing(process: Any) -> Any:
     return seeing
 
 
+def _preparing(prepare: Any) -> Any:
+    """Have a call add its headers to each of its requests, before whatever the client does last, such as signing."""
+
+    @functools.wraps(prepare)
+    def preparing(client: Any, request: Any) -> Any:
+        if (call := _call.get()) is not None:
+            try:
+                call.add_headers(request)
+            except Exception as error:  # noqa: BLE001 - never into the caller
+                notices.say_once("openai-headers", "pf_monitor could not add headers to a model call: %r", error)
+        return prepare(client, request)
+
+    return preparing
+
+
 def _leave(mine: Token[Call | None]) -> None:
-    with suppress(ValueError):  # the coroutine is closed from elsewhere
+    try:
         _call.reset(mine)
+    except ValueError:  # the coroutine is closed from elsewhere
+        return
 
 
 def _open(client: Any, options: Any, azure: tuple[type, ...]) -> Call | None:

@@ -57,20 +57,18 @@ class Recording:
         self._call = call
         self._is_stream = is_stream
         self._hides_usage = hides_usage
-        self._kept: list[bytes] = []
+        self._kept = bytearray()  # copied: keeping each piece would have the next one made where the cache is cold
         self._late: deque[bytes] = deque(maxlen=_LATE_EVENTS)
-        self._size = 0
         self._rest = b""
         self._complete = False
 
     def take(self, data: bytes) -> bytes:
         """Take bytes from the socket, and return those that the caller shall see."""
-        size = self._size
-        if not size:
+        kept = self._kept
+        if not kept:
             self._call.first_chunk()
-        if size < _MOST_BYTES:
-            self._kept.append(data)
-            self._size = size + len(data)
+        if len(kept) < _MOST_BYTES:
+            kept += data
         else:
             self._take_beyond(data)
         if not self._hides_usage:
@@ -99,7 +97,7 @@ class Recording:
         call = self._call
         if call.step.ended:
             return
-        answer = b"".join((*self._kept, *self._late))
+        answer = b"".join((self._kept, *self._late))
         self._kept.clear()
         self._late.clear()
         is_complete = self._complete or _is_complete(answer)
