@@ -65,10 +65,7 @@ def to_row(envelope: Json) -> Row:
 
 def _request(base: Mapping[str, Json]) -> dict[str, object]:
     return {
-        "id": _text(base.get("id"), "id"),
-        "source": _text(base.get("source"), "source"),
-        "name": _text(base.get("name"), "name"),
-        "url": _text(base.get("url"), "url"),
+        **_texts(base, ("id", "source", "name", "url")),
         "success": _success(base.get("success")),
         "resultCode": _text(base.get("responseCode"), "responseCode"),
         **_duration(base.get("duration")),
@@ -77,13 +74,8 @@ def _request(base: Mapping[str, Json]) -> dict[str, object]:
 
 def _dependency(base: Mapping[str, Json]) -> dict[str, object]:
     return {
-        "id": _text(base.get("id"), "id"),
-        "target": _text(base.get("target"), "target"),
-        "type": _text(base.get("type"), "type"),
-        "name": _text(base.get("name"), "name"),
-        "data": _text(base.get("data"), "data"),
+        **_texts(base, ("id", "target", "type", "name", "data", "resultCode")),
         "success": _success(base.get("success")),
-        "resultCode": _text(base.get("resultCode"), "resultCode"),
         **_duration(base.get("duration")),
     }
 
@@ -197,17 +189,14 @@ def _metric(base: Mapping[str, Json]) -> dict[str, object]:
 
 def _page_view(base: Mapping[str, Json]) -> dict[str, object]:
     return {
-        "id": _text(base.get("id"), "id"),
-        "name": _text(base.get("name"), "name"),
-        "url": _text(base.get("url"), "url"),
+        **_texts(base, ("id", "name", "url")),
         **(_duration(base["duration"]) if base.get("duration") else {}),
     }
 
 
 def _availability(base: Mapping[str, Json]) -> dict[str, object]:
     return {
-        "id": _text(base.get("id"), "id"),
-        "name": _text(base.get("name"), "name"),
+        **_texts(base, ("id", "name")),
         "location": _text(base.get("runLocation"), "runLocation"),
         "success": _success(base.get("success")),
         "message": _text(base.get("message"), "message"),
@@ -294,6 +283,11 @@ def _text(value: Json, field: str) -> str:
     if isinstance(value, bool | int | float):
         return orjson.dumps(value).decode()
     raise EnvelopeError(f"Field '{field}' must be a string, not {_shown(value)}")
+
+
+def _texts(base: Mapping[str, Json], fields: tuple[str, ...]) -> dict[str, object]:
+    """Fields whose column has the same name."""
+    return {name: value if type(value := base.get(name)) is str else _text(value, name) for name in fields}
 
 
 def _number(value: Json, field: str) -> float | None:
@@ -388,6 +382,8 @@ def _timestamp(value: Json) -> datetime:
 
 def _item_count(sample_rate: Json) -> int:
     """How many items this one stands for: a sample rate of 25 (percent) makes it four."""
+    if sample_rate is None:
+        return 1
     rate = _number(sample_rate, "sampleRate")
     if not rate or rate <= 0:
         return 1

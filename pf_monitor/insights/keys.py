@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 from duckdb_kql import ir
 from duckdb_kql.translate import render_expr
@@ -92,41 +92,55 @@ KEYS: Final[Mapping[str, Key]] = {
 _LONG = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _REAL = re.compile(r"-?[0-9]{1,300}(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,3})?")
 
+Values = Sequence[str] | list[int] | list[float]
+"""A column of some rows."""
 
-def _plain_long(text: str) -> int | None:
-    return int(text) if _LONG.fullmatch(text) else None
+
+def _plain_longs(texts: Sequence[str]) -> list[int] | None:
+    return list(map(int, texts)) if all(map(_LONG.fullmatch, texts)) else None
 
 
-def _hash(text: str) -> int | None:
+def _plain_reals(texts: Sequence[str]) -> list[float] | None:
+    if not all(map(_REAL.fullmatch, texts)):
+        return None
+    numbers = list(map(float, texts))
+    return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def _hashes(texts: Sequence[str]) -> list[int] | None:
     try:
-        return hashing.hash_of(text)
+        return list(map(hashing.hash_of, texts))
     except UnicodeEncodeError:
         return None
 
 
-def _plain_real(text: str) -> float | None:
-    return number if _REAL.fullmatch(text) and math.isfinite(number := float(text)) else None
-
-
-_PLAIN: Final[Mapping[KeyType, Callable[[str], int | float | None]]] = {"long": _plain_long, "real": _plain_real}
-_COLUMNS: Final[Mapping[str, tuple[str, Callable[[str], int | float | None] | None]]] = {
-    **{key.name: (key.column, _PLAIN.get(key.type)) for key in KEYS.values()},
-    hashing.HASHED: (hashing.COLUMN, _hash),
+_READERS: Final[Mapping[KeyType, Callable[[Sequence[str]], Values | None]]] = {
+    "text": lambda texts: texts,
+    "long": _plain_longs,
+    "real": _plain_reals,
 }
-"""By a key's name, its column and what reads a plain value; None for text, which needs no reading."""
+_COLUMNS: Final[Mapping[str, tuple[str, Callable[[Sequence[str]], Values | None]]]] = {
+    **{key.name: (key.column, _READERS[key.type]) for key in KEYS.values()},
+    hashing.HASHED: (hashing.COLUMN, _hashes),
+}
+"""By a key's name, its column and what reads plain values."""
 
 
-def plain_values(dimensions: Mapping[str, object]) -> dict[str, str | int | float] | None:
-    """Return the columns' values, by column; None if a value is not plain, so that only `Key.filled` knows them."""
-    values: dict[str, str | int | float] = {}
-    for name, value in dimensions.items():  # of every item that comes in: each function call here would show
+def plain_columns(dimensions: Sequence[Mapping[str, object]]) -> dict[str, Values] | None:
+    """Return the columns of some rows, by name; None if a value is not plain, so that only `Key.filled` knows it.
+
+    Of every item that comes in, so column by column: a call of Python for each value would show.
+
+    Args:
+        dimensions: The rows' custom dimensions, which all have the same keys.
+    """
+    columns: dict[str, Values] = {}
+    for name in dimensions[0]:
         if (known := _COLUMNS.get(name)) is None:
             continue
-        if type(value) is not str:
-            return None
         column, read = known
-        plain = value if read is None else read(value)
-        if plain is None:
+        texts: Any = [one[name] for one in dimensions]
+        if set(map(type, texts)) != {str} or (values := read(texts)) is None:
             return None
-        values[column] = plain
-    return values
+        columns[column] = values
+    return columns
