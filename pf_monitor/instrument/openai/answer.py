@@ -22,31 +22,32 @@ if TYPE_CHECKING:
     from pf_monitor.tokens.usage import Usage
 
 
-class Reading(NamedTuple):
-    """How an answer is read.
+class Format(NamedTuple):
+    """How answers of one form are read.
 
     Attributes:
-        header: Gives an exchange what the answer says of itself: model, id and, mostly, usage.
+        header: Gives an exchange what an answer says of itself: model, id and, mostly, usage.
         whole: Gives an exchange all of it.
-        size: How many bytes it has.
     """
 
-    header: Callable[[Exchange], None]
-    whole: Callable[[Exchange], None]
-    size: int
+    header: Callable[[Exchange, Any], None]
+    whole: Callable[[Exchange, Any], None]
 
 
-def _nothing(_: Exchange) -> None:
-    pass
+NOTHING = Format(lambda exchange, answer: None, lambda exchange, answer: None)
+"""A call that was not answered."""
 
+JSON = Format(
+    lambda exchange, answer: exchange.take_header(read(answer)),
+    lambda exchange, answer: exchange.take_response(read(answer)),
+)
+"""The bytes of one JSON text."""
 
-NOTHING = Reading(_nothing, _nothing, 0)
-"""Of a call that was not answered."""
-
-
-def reading_of_json(body: bytes) -> Reading:
-    """Return how an answer is read that is one JSON text."""
-    return Reading(lambda one: one.take_header(read(body)), lambda one: one.take_response(read(body)), len(body))
+OBJECT = Format(
+    lambda exchange, answer: exchange.take_header(answer),
+    lambda exchange, answer: exchange.take_response(answer),
+)
+"""What the client has made of the answer."""
 
 
 class Answer(Held):
@@ -55,24 +56,28 @@ class Answer(Held):
     Args:
         shape: The kind of the exchange.
         asked: The request's bytes; None where only the caller's object is known, who may change it from now on.
-        reading: How the answer is read.
+        form: How the answer is read.
+        answered: The answer: bytes, but for an object.
         provider: `gen_ai.provider.name`.
         model: The model that was asked for.
     """
 
-    __slots__ = ("_asked", "_model", "_provider", "_reading", "_shape")
+    __slots__ = ("_answered", "_asked", "_form", "_model", "_provider", "_shape")
 
-    def __init__(self, shape: type[Exchange], asked: bytes | None, reading: Reading, provider: str, model: str) -> None:
+    def __init__(
+        self, shape: type[Exchange], asked: bytes | None, form: Format, answered: Any, provider: str, model: str
+    ) -> None:
         super().__init__()
         self._shape = shape
         self._asked = asked
-        self._reading = reading
+        self._form = form
+        self._answered = answered
         self._provider = provider
         self._model = model
 
     def may_wait(self) -> bool:
-        """Take the room that it needs to be read later; false where there is none."""
-        return self.hold(self._reading.size + len(self._asked or b""))
+        """Take the room that its bytes need to be read later; false where there is none."""
+        return self.hold(len(self._answered) + len(self._asked or b""))
 
     def spent(self, request: Mapping[str, Any] | None = None) -> Spent:
         """Return what the call spent: read from the answer, else estimated from all of it. Never raises.
@@ -82,10 +87,10 @@ class Answer(Held):
         """
         exchange = self._shape({})
         try:
-            self._reading.header(exchange)
+            self._form.header(exchange, self._answered)
             if exchange.usage is None:
                 exchange = self._shape(_body(self._asked) if request is None else request)
-                self._reading.whole(exchange)
+                self._form.whole(exchange, self._answered)
         except Exception as error:  # noqa: BLE001 - never into the caller
             notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", error)
         facts: dict[str, AttributeValue] = {}
@@ -102,7 +107,7 @@ class Answer(Held):
             exchange = self._shape(_body(self._asked))
             if self._asked is not None and step.recorder.capture_content:
                 keep(step, exchange.input_content())
-            self._reading.whole(exchange)
+            self._form.whole(exchange, self._answered)
             if exchange.finish_reasons:
                 step.attributes[names.RESPONSE_FINISH_REASONS] = content.to_json(exchange.finish_reasons).text
             if step.recorder.capture_content:

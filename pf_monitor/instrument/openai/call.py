@@ -11,7 +11,7 @@ from opentelemetry import trace
 
 from pf_monitor.instrument import watch
 from pf_monitor.instrument.openai import asking
-from pf_monitor.instrument.openai.answer import NOTHING, Answer, Reading, keep
+from pf_monitor.instrument.openai.answer import NOTHING, OBJECT, Answer, Format, keep
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Outcome
 from pf_monitor.tokens.bills import Bill
@@ -152,34 +152,33 @@ class Call:
         Args:
             answer: What the caller gets, and may change.
         """
-        reading = Reading(lambda one: one.take_header(answer), lambda one: one.take_response(answer), 0)
-        self.end(Outcome.OK, reading, at_once=True)
+        self.end(Outcome.OK, OBJECT, answer)
 
-    def failed(self, error: BaseException, reading: Reading = NOTHING) -> None:
+    def failed(self, error: BaseException, form: Format = NOTHING, answered: bytes = b"") -> None:
         """End the call with the error that left it; what had been streamed until then is kept."""
         outcome = watch.outcome_of(error)
         if outcome is Outcome.ERROR:
             self.step.fail(error)
-        self.end(outcome, reading)
+        self.end(outcome, form, answered)
 
-    def end(self, outcome: Outcome, reading: Reading = NOTHING, *, at_once: bool = False) -> None:
+    def end(self, outcome: Outcome, form: Format = NOTHING, answered: Any = b"") -> None:
         """End the call; once. What was asked and answered is read later, away from the caller's path.
 
         Args:
             outcome: How it ended.
-            reading: How what has been answered is read.
-            at_once: Whether it has to be read now.
+            form: How what has been answered is read.
+            answered: That: its bytes, or an object, which is read at once since the caller may change it.
         """
         step, exchange = self.step, self.exchange
         if step.ended:
             return
-        answer = Answer(type(exchange), self._asked, reading, self._provider, exchange.requested_model)
+        answer = Answer(type(exchange), self._asked, form, answered, self._provider, exchange.requested_model)
         bill = Bill(answer.spent)
         if self._asked is None:
             self._keep_input()
             spent = answer.spent(exchange.request)
             bill = Bill(lambda: spent)
-        if at_once or not answer.may_wait():
+        if form is OBJECT or not answer.may_wait():
             bill.settle()
             answer.put_together(step)
         else:

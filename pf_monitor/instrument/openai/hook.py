@@ -11,7 +11,7 @@ from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 from pf_monitor import notices, runtime
-from pf_monitor.instrument.openai.answer import reading_of_json
+from pf_monitor.instrument.openai.answer import JSON
 from pf_monitor.instrument.openai.call import Call
 from pf_monitor.instrument.openai.operations import exchange_for
 from pf_monitor.instrument.openai.streams import Recording, watch
@@ -194,7 +194,7 @@ def _answered(call: Call, answer: Any) -> None:
             if len(body) > _MOST_READ and lenient.first(answer, "http_response", "response") is None:
                 call.answered_as(answer)  # such as embeddings, of which the client has read the numbers already
             else:
-                call.end(Outcome.OK, reading_of_json(body))
+                call.end(Outcome.OK, JSON, body)
         else:
             is_stream = call.exchange.request.get("stream") is True
             watch(response, Recording(call, is_stream=is_stream, hides_usage=call.asked_for_usage))

@@ -12,12 +12,12 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from pf_monitor.instrument.openai.answer import NOTHING, Reading, reading_of_json
+from pf_monitor.instrument.openai.answer import JSON, Format
 from pf_monitor.model.kinds import Outcome
 
 if TYPE_CHECKING:
@@ -101,13 +101,11 @@ class Recording:
         self._kept.clear()
         self._late.clear()
         is_complete = self._complete or _is_complete(answer)
-        reading = NOTHING
-        if answer:
-            reading = _reading_of_events(answer) if self._is_stream else reading_of_json(answer)
+        form = _EVENTS if self._is_stream or not answer else JSON
         if error is not None and not is_complete:
-            call.failed(error, reading)
+            call.failed(error, form, answer)
         else:
-            call.end(Outcome.OK if exhausted or is_complete else Outcome.ABANDONED, reading)
+            call.end(Outcome.OK if exhausted or is_complete else Outcome.ABANDONED, form, answer)
 
     def _without_usage(self, data: bytes) -> bytes:
         """Return the complete events so far, without the usage that the caller did not ask for."""
@@ -129,11 +127,7 @@ def _is_complete(answer: bytes) -> bool:
     return answer[-_TAIL_BYTES:].rstrip().endswith(b"[DONE]") or b'"response.completed"' in answer
 
 
-def _reading_of_events(answer: bytes) -> Reading:
-    return Reading(partial(_read_header, answer), partial(_read_all, answer), len(answer))
-
-
-def _read_header(answer: bytes, exchange: Exchange) -> None:
+def _read_header(exchange: Exchange, answer: bytes) -> None:
     """Read the first event, and those at the end that tell of usage."""
     answer = _with_plain_lines(answer)
     end = answer.find(b"\n\n")
@@ -145,10 +139,14 @@ def _read_header(answer: bytes, exchange: Exchange) -> None:
             exchange.take_header(data)
 
 
-def _read_all(answer: bytes, exchange: Exchange) -> None:
+def _read_all(exchange: Exchange, answer: bytes) -> None:
     for event in _with_plain_lines(answer).split(b"\n\n"):
         if (data := _data(event)) is not None:
             exchange.take_chunk(data)
+
+
+_EVENTS = Format(_read_header, _read_all)
+"""The bytes of server-sent events; of none at all too."""
 
 
 def _with_plain_lines(answer: bytes) -> bytes:
