@@ -39,9 +39,9 @@ STARTED_SECONDS: Final = 4.0
 
 BATCH: Final = 512
 """Items of a request: as many as the exporter sends at most."""
-SENDERS: Final = (3, 16)
-"""Connections that send at once: a server with a few workers, and the servers of a team. What comes at once is written
-at once, so that an item costs less the more there are."""
+SENDERS: Final = (3, 16, 32)
+"""Connections that send at once: a server with a few workers, and two and four with promptflow's usual eight. What
+comes at once is written at once, so that an item costs less the more there are."""
 SENT: Final = 60_000
 """Items that are made; they are sent again and again."""
 SENDING_SECONDS: Final = 20.0

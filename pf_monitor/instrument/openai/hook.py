@@ -39,7 +39,7 @@ _REFUSED = object()
 """Stands for the answer of a server that does not know the option by which usage is asked for."""
 
 _MOST_READ = 32_000
-"""Bytes of an answer that are read once more, for its usage, on the caller's path."""
+"""Bytes of a whole answer that are read once more, in the pipeline; of a larger one, what the client has read is asked."""
 
 _MOST_TEXTS = 256
 _texts: dict[int, tuple[Any, str]] = {}
