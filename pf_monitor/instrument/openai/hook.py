@@ -39,7 +39,7 @@ _REFUSED = object()
 """Stands for the answer of a server that does not know the option by which usage is asked for."""
 
 _MOST_READ = 32_000
-"""Bytes of a whole answer that are read once more, in the pipeline; of a larger one, what the client has read is asked."""
+"""Bytes of a whole answer that are read once more, in the pipeline; a larger one, as the client has read it."""
 
 _MOST_TEXTS = 256
 _texts: dict[int, tuple[Any, str]] = {}
