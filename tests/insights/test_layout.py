@@ -93,3 +93,21 @@ def test_one_operation_is_found_among_others(store: Store) -> None:
         assert sorted(store.query(kql).rows) == sorted(wanted)
         joined = f'requests | where operation_Id == "{number:032x}" | join kind=inner (requests) on name | count'
         assert store.query(joined).rows == [[len(wanted) // 2]]
+
+
+def test_values_that_are_not_plain_do_not_change_their_neighbours(store: Store) -> None:
+    tokens = "pf_monitor.usage.total_tokens"
+    values: dict[str, object] = {"a": "12", "b": "012", "c": 7, "d": "many", "e": "30"}
+    store.append(
+        [to_row(request(name, properties={tokens: value, "question": name})) for name, value in values.items()]
+    )
+    assert store.query(
+        f"requests | project name, tolong(customDimensions['{tokens}']), tostring(customDimensions['{tokens}']),"
+        " hash_xxhash64(tostring(customDimensions.question)) | order by name asc"
+    ).rows == [
+        ["a", 12, "12", hash_of("a")],
+        ["b", 12, "012", hash_of("b")],
+        ["c", 7, "7", hash_of("c")],
+        ["d", None, "many", hash_of("d")],
+        ["e", 30, "30", hash_of("e")],
+    ]
