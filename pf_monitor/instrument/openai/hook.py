@@ -142,7 +142,7 @@ def _preparing(prepare: Any) -> Any:
             try:
                 call.add_headers(request)
             except Exception as error:  # noqa: BLE001 - never into the caller
-                notices.say_once("openai-headers", "pf_monitor could not add headers to a model call: %r", error)
+                notices.say_once("openai-begin", "pf_monitor could not begin a model call: %r", error)
         return prepare(client, request)
 
     return preparing
