@@ -9,8 +9,8 @@ from pf_monitor.views.source import Source, ask
 from pf_monitor.views.timeline import filled
 
 
-class Numbers(TypedDict):
-    """A range in one row. Latencies are milliseconds; what has no value (no requests, no known price) is None.
+class Sums(TypedDict):
+    """What a range comes to; what has no value (no requests, no known price) is None.
 
     Attributes:
         requests: Flow runs.
@@ -23,9 +23,6 @@ class Numbers(TypedDict):
     requests: int
     failed: int
     error_rate: float | None
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
     model_calls: int
     failed_calls: int
     priced_calls: int
@@ -37,7 +34,15 @@ class Numbers(TypedDict):
     cost_usd: float | None
 
 
-class Point(TypedDict):
+class Numbers(Sums):
+    """A range in one row, its latencies in milliseconds."""
+
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class SumsPoint(TypedDict):
     """One bin of a range. A bin in which nothing happened has zero counts and no latencies and cost.
 
     Attributes:
@@ -47,27 +52,30 @@ class Point(TypedDict):
     t: str
     requests: int
     failed: int
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
     model_calls: int
     prompt_tokens: int
     completion_tokens: int
     cost_usd: float | None
 
 
-_EMPTY: Point = {
+class Point(SumsPoint):
+    """One bin of a range, with its latencies in milliseconds."""
+
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+_NO_SUMS: SumsPoint = {
     "t": "",
     "requests": 0,
     "failed": 0,
-    "p50_ms": None,
-    "p95_ms": None,
-    "p99_ms": None,
     "model_calls": 0,
     "prompt_tokens": 0,
     "completion_tokens": 0,
     "cost_usd": None,
 }
+_EMPTY: Point = {**_NO_SUMS, "p50_ms": None, "p95_ms": None, "p99_ms": None}
 
 
 def numbers(source: Source, scope: Scope) -> Numbers:
@@ -75,6 +83,17 @@ def numbers(source: Source, scope: Scope) -> Numbers:
     return cast(Numbers, ask(source, "summary", scope)[0])
 
 
+def sums(source: Source, scope: Scope) -> Sums:
+    """Return a range in one row, without its latencies."""
+    return cast(Sums, ask(source, "summary", scope, Sums.__annotations__)[0])
+
+
 def series(source: Source, scope: Scope) -> list[Point]:
     """Return a range over time, without holes."""
     return [cast(Point, one) for one in filled(ask(source, "series", scope, step=scope.step), scope, _EMPTY)]
+
+
+def sums_series(source: Source, scope: Scope) -> list[SumsPoint]:
+    """Return a range over time, without holes and latencies."""
+    found = ask(source, "series", scope, SumsPoint.__annotations__, step=scope.step)
+    return [cast(SumsPoint, one) for one in filled(found, scope, _NO_SUMS)]

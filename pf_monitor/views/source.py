@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
@@ -73,16 +73,18 @@ def at_once() -> Iterator[Asking]:
             raise
 
 
-def ask(source: Source, name: str, scope: Scope, **parameters: Parameter) -> list[Record]:
+def ask(source: Source, name: str, scope: Scope, columns: Iterable[str] = (), **parameters: Parameter) -> list[Record]:
     """Return the rows of one of our queries in a scope.
 
     Args:
         source: What answers.
         name: The query's name.
         scope: Its time range and filters.
+        columns: Those that are needed, if not all: a query without its percentiles takes half as long.
         **parameters: What else the query leaves open.
     """
-    table = source.query(scope.load(name, **parameters))
+    kql = scope.load(name, **parameters)
+    table = source.query(f"{kql}\n| project {', '.join(columns)}" if columns else kql)
     reals = {column.name for column in table.columns if column.type == "real"}
     return [
         {name: _finite(value) if name in reals else value for name, value in record.items()}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TypedDict, cast
 
-from pf_monitor.views.numbers import Numbers, Point, numbers, series
+from pf_monitor.views.numbers import Sums, SumsPoint, sums, sums_series
 from pf_monitor.views.scope import Scope, ScopeData
 from pf_monitor.views.source import Record, Source, ask, at_once
 
 
-class ModelRow(TypedDict):
+class ModelSums(TypedDict):
     """The calls of one model; `item_kind` is `llm` or `embedding`."""
 
     model: str
@@ -21,6 +21,11 @@ class ModelRow(TypedDict):
     completion_tokens: int
     total_tokens: int
     cost_usd: float | None
+
+
+class ModelRow(ModelSums):
+    """The calls of one model, their latencies in milliseconds."""
+
     p50_ms: float | None
     p95_ms: float | None
 
@@ -37,7 +42,7 @@ class DeploymentRow(TypedDict):
     cost_usd: float | None
 
 
-class NodeRow(TypedDict):
+class NodeSums(TypedDict):
     """The runs of one node; `item_kind` is `node` or `retrieval`. Tokens are those of the calls beneath it."""
 
     flow: str
@@ -49,6 +54,11 @@ class NodeRow(TypedDict):
     completion_tokens: int
     total_tokens: int
     cost_usd: float | None
+
+
+class NodeRow(NodeSums):
+    """The runs of one node, their latencies in milliseconds."""
+
     p50_ms: float | None
     p95_ms: float | None
 
@@ -93,14 +103,14 @@ class Tokens(TypedDict):
     """
 
     scope: ScopeData
-    now: Numbers
+    now: Sums
     estimated_share: float | None
-    series: list[Point]
-    by_model: list[ModelRow]
+    series: list[SumsPoint]
+    by_model: list[ModelSums]
     by_deployment: list[DeploymentRow]
-    by_node: list[NodeRow]
+    by_node: list[NodeSums]
     distribution: list[TokenBucket]
-    expensive_nodes: list[NodeRow]
+    expensive_nodes: list[NodeSums]
     expensive_questions: list[QuestionRow]
     expensive_sessions: list[SessionRow]
 
@@ -115,24 +125,25 @@ def tokens(source: Source, scope: Scope) -> Tokens:
     """Return what the page of tokens shows."""
     with at_once() as asking:
         questions = asking.submit(ask, source, "expensive_questions", scope)
-        by_node = asking.submit(nodes, source, scope)
-        now = asking.submit(numbers, source, scope)
-        by_model = asking.submit(models, source, scope)
-        points = asking.submit(series, source, scope)
+        by_node = asking.submit(ask, source, "by_node", scope, NodeSums.__annotations__)
+        now = asking.submit(sums, source, scope)
+        by_model = asking.submit(ask, source, "by_model", scope, ModelSums.__annotations__)
+        points = asking.submit(sums_series, source, scope)
         sessions = asking.submit(ask, source, "expensive_sessions", scope)
         by_deployment = asking.submit(ask, source, "by_deployment", scope)
         buckets = asking.submit(ask, source, "token_histogram", scope)
     total = now.result()["total_tokens"]
+    node_rows = [cast(NodeSums, row) for row in by_node.result()]
     return Tokens(
         scope=scope.as_json(),
         now=now.result(),
         estimated_share=now.result()["estimated_tokens"] / total if total else None,
         series=points.result(),
-        by_model=by_model.result(),
+        by_model=[cast(ModelSums, row) for row in by_model.result()],
         by_deployment=[cast(DeploymentRow, row) for row in by_deployment.result()],
-        by_node=by_node.result(),
+        by_node=node_rows,
         distribution=_distribution(buckets.result()),
-        expensive_nodes=sorted(by_node.result(), key=_expense, reverse=True)[:_MOST_EXPENSIVE],
+        expensive_nodes=sorted(node_rows, key=_expense, reverse=True)[:_MOST_EXPENSIVE],
         expensive_questions=[cast(QuestionRow, row) for row in questions.result()],
         expensive_sessions=[cast(SessionRow, row) for row in sessions.result()],
     )
@@ -148,7 +159,7 @@ def nodes(source: Source, scope: Scope) -> list[NodeRow]:
     return [cast(NodeRow, row) for row in ask(source, "by_node", scope)]
 
 
-def _expense(row: NodeRow) -> tuple[float, int]:
+def _expense(row: NodeSums) -> tuple[float, int]:
     return (row["cost_usd"] or 0.0, row["total_tokens"])
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from markupsafe import Markup
 
-from pf_monitor.views.numbers import Point
+from pf_monitor.views.numbers import Point, SumsPoint
 from pf_monitor.views.scope import ScopeData
 from pf_monitor.web.charts import Series, Times, regular, time_series
 from pf_monitor.web.formats import COUNT, DOLLARS, MILLISECONDS, SHARE, TOKENS, Unit
@@ -32,7 +32,7 @@ def column(points: Points, key: str) -> list[float | None]:
     return [point[key] for point in points]
 
 
-def requests(scope: ScopeData, points: Sequence[Point]) -> Markup:
+def requests(scope: ScopeData, points: Sequence[SumsPoint]) -> Markup:
     """Draw how many requests there were, the failed ones on top."""
     succeeded = [point["requests"] - point["failed"] for point in points]
     return _chart(
@@ -52,7 +52,7 @@ def latency(scope: ScopeData, points: Sequence[Point]) -> Markup:
     return _chart("latency-chart", "Latency", scope, points, series, unit=MILLISECONDS)
 
 
-def tokens(scope: ScopeData, points: Sequence[Point]) -> Markup:
+def tokens(scope: ScopeData, points: Sequence[SumsPoint]) -> Markup:
     """Draw how many tokens were spent, those of completions on top."""
     series = [
         Series("prompt", column(points, "prompt_tokens"), 1),
@@ -61,13 +61,13 @@ def tokens(scope: ScopeData, points: Sequence[Point]) -> Markup:
     return _chart("tokens-chart", "Tokens", scope, points, series, unit=TOKENS, form="bars")
 
 
-def cost(scope: ScopeData, points: Sequence[Point]) -> Markup:
+def cost(scope: ScopeData, points: Sequence[SumsPoint]) -> Markup:
     """Draw what that cost."""
     series = [Series("cost", column(points, "cost_usd"), 3)]
     return _chart("cost-chart", "Cost", scope, points, series, unit=DOLLARS, form="bars")
 
 
-def error_rate(scope: ScopeData, points: Sequence[Point]) -> Markup:
+def error_rate(scope: ScopeData, points: Sequence[SumsPoint]) -> Markup:
     """Draw the share of requests that failed; a bin without requests has none."""
     shares = [point["failed"] / point["requests"] if point["requests"] else None for point in points]
     return _chart("errors-chart", "Error rate", scope, points, [Series("failed", shares, 5)], unit=SHARE)

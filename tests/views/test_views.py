@@ -24,7 +24,7 @@ from pf_monitor.views.scope import Scope
 from pf_monitor.views.source import ask
 from pf_monitor.views.statistics import of_average, wilson
 from pf_monitor.views.timeline import filled
-from pf_monitor.views.tokens import tokens
+from pf_monitor.views.tokens import NodeSums, tokens
 
 VIEWS: list[Callable[[Any, Scope], Any]] = [overview, tokens, quality, operations, requests, choices]
 
@@ -91,7 +91,24 @@ def test_a_part_of_the_range_at_its_end_is_shown_too(store: Store) -> None:
 
 def test_tokens(store: Store, hour: Scope) -> None:
     found = tokens(store, hour)
-    assert found["now"] == NUMBERS
+    latencies = ("p50_ms", "p95_ms", "p99_ms")
+    assert found["now"] == {name: value for name, value in NUMBERS.items() if name not in latencies}
+    assert found["series"] == [
+        {name: value for name, value in point.items() if name not in latencies}
+        for point in overview(store, hour)["series"]
+    ]
+    assert found["by_model"][0] == {
+        "model": "gpt-4o-2024",
+        "item_kind": "llm",
+        "calls": 5,
+        "failed": 0,
+        "estimated": 0,
+        "prompt_tokens": 1060,
+        "completion_tokens": 106,
+        "total_tokens": 1166,
+        "cost_usd": 5.25,
+    }
+    assert found["by_node"][0].keys() == NodeSums.__annotations__.keys()
     assert found["estimated_share"] == 55 / 2287
     assert found["distribution"] == [
         {"tokens": 0, "below": 1, "requests": 3},

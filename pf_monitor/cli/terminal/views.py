@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from pf_monitor.cli.terminal import formats
 from pf_monitor.cli.terminal.tables import Column, are_several, print_facts, print_range, print_table
-from pf_monitor.views.numbers import Numbers
+from pf_monitor.views.numbers import Numbers, Sums
 from pf_monitor.views.operations import Operations
 from pf_monitor.views.overview import Overview
 from pf_monitor.views.quality import Quality
@@ -52,9 +52,9 @@ def print_tokens(data: Tokens, console: Console) -> None:
     if not now["model_calls"]:
         console.print(_NOTHING)
         return
-    print_table("By model", _MODELS, data["by_model"], console)
+    print_table("By model", _MODEL_TOKENS, data["by_model"], console)
     print_table("By deployment", _DEPLOYMENTS, data["by_deployment"], console)
-    print_table("By node", _NODES, data["by_node"], console)
+    print_table("By node", _NODE_TOKENS, data["by_node"], console)
     print_table("Tokens per request", _BUCKETS, map(_bucket, data["distribution"]), console)
     print_table("Most expensive questions", _QUESTIONS, data["expensive_questions"], console)
     print_table("Most expensive sessions", _SESSIONS, data["expensive_sessions"], console)
@@ -131,7 +131,7 @@ def _pairs(now: Numbers, before: Numbers) -> list[tuple[str, Any, Any]]:
     return [(name, values[name], old[name]) for name in values]
 
 
-def _cost_of_priced(now: Numbers) -> str:
+def _cost_of_priced(now: Sums) -> str:
     """The cost, with how many calls have no price when some have and some have not."""
     unpriced = now["model_calls"] - now["priced_calls"]
     note = f" (without {formats.count(unpriced)} calls of unknown price)" if now["priced_calls"] and unpriced else ""
@@ -198,15 +198,16 @@ _NODE = (
     Column("Runs", "runs", formats.count),
     Column("Failed", "failed", formats.count),
 )
-_MODELS = (
+_MODEL_TOKENS = (
     Column("Model", "model"),
     Column("Calls", "calls", formats.count),
     Column("Failed", "failed", formats.count),
     Column("Estimated", "estimated", formats.count, any),
     *_SPENT,
-    *_LATENCY,
 )
-_NODES = (*_NODE, *_SPENT, *_LATENCY)
+_NODE_TOKENS = (*_NODE, *_SPENT)
+_MODELS = (*_MODEL_TOKENS, *_LATENCY)
+_NODES = (*_NODE_TOKENS, *_LATENCY)
 _LATENCIES = (*_NODE, *_LATENCY)
 _DEPLOYMENTS = (
     Column("Deployment", "deployment"),
