@@ -25,8 +25,7 @@ from duckdb_kql.translate import to_sql
 
 from pf_monitor.insights.bounding import TOO_LARGE, bound_translation, is_too_large
 from pf_monitor.insights.hashing import teach_translator
-from pf_monitor.insights.layout import OPERATION_HASH, operation_hash
-from pf_monitor.insights.operations import operation_asked_for
+from pf_monitor.insights.operations import operation_asked_for, rows_of
 from pf_monitor.insights.plainer import plainer
 from pf_monitor.insights.properties import Property, find_properties, read_properties, walk
 from pf_monitor.insights.pruning import needed_columns, without_unread
@@ -44,6 +43,8 @@ class Sql(NamedTuple):
     text: str
     reads_properties: bool
     """Whether it reads single custom dimensions, rather than the whole column as JSON."""
+    operation: str | None = None
+    """The operation whose rows alone it reads."""
 
 
 def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool = True) -> Sql:
@@ -85,7 +86,7 @@ def translate(kql: str, timespan: Timespan | None = None, *, by_property: bool =
         body, properties = without_unread(read_properties(body, properties), properties)
     where = _where(timespan, operation)
     sources = [f'"{one}" AS NOT MATERIALIZED ({_source(one, needed[one], properties)}{where})' for one in tables]
-    return Sql(_with(sources, body), reads_properties=properties is not None)
+    return Sql(_with(sources, body), reads_properties=properties is not None, operation=operation)
 
 
 _LET = re.compile(r'("_l\d+_(\w+)") AS \(')
@@ -124,8 +125,7 @@ def _where(timespan: Timespan | None, operation: str | None) -> str:
     """Which rows of the tables a query sees."""
     conditions = []
     if operation is not None:
-        literal = "'{}'".format(operation.replace("'", "''"))
-        conditions.append(f'"{OPERATION_HASH}" = {operation_hash(literal)}')
+        conditions.append(rows_of(operation))
     if timespan is not None:
         start, end = (moment.astimezone(UTC).isoformat().replace("+00:00", "Z") for moment in timespan)
         conditions.append(f"timestamp >= TIMESTAMP '{start}' AND timestamp < TIMESTAMP '{end}'")

@@ -53,12 +53,14 @@ def translation(kql: str, timespan: Timespan | None, *, by_property: bool) -> Tr
     if len(literals) > _MAX_LITERALS or _TIME in kql or _ID in kql or "query_now" in kql or not _are_times(literals):
         return _direct(kql, timespan, by_property=by_property)
     try:
-        template, reads_properties = _template(masked, *spread, by_property)
+        template = _template(masked, *spread, by_property)
     except QueryError:
         return _direct(kql, timespan, by_property=by_property)  # whose error names the place in the query as it is
-    if any(stand_in not in template for stand_in in literals.values()):
+    if any(stand_in not in template.text for stand_in in literals.values()):
         return _direct(kql, timespan, by_property=by_property)
-    return Translation(Sql(_filled(template, literals), reads_properties), template)
+    operation = None if template.operation is None else _filled(template.operation, literals)
+    sql = template._replace(text=_filled(template.text, literals), operation=operation)
+    return Translation(sql, template.text)
 
 
 def _direct(kql: str, timespan: Timespan | None, *, by_property: bool) -> Translation:

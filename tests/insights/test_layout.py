@@ -95,6 +95,18 @@ def test_one_operation_is_found_among_others(store: Store) -> None:
         assert store.query(joined).rows == [[len(wanted) // 2]]
 
 
+def test_one_operation_is_found_whatever_tables_it_is_in_and_however_large(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kql = 'union requests, dependencies, exceptions | where operation_Id == "o\'1" | project name'
+    for number in range(4):
+        store.append([to_row(request(f"r{number}") | {"tags": {"ai.operation.id": f"o'{number % 2}"}})])
+        assert sorted(store.query(kql).rows) == [[f"r{n}"] for n in range(1, number + 1, 2)]
+
+    monkeypatch.setattr("pf_monitor.insights.operations._MOST_LOCATED", 1)
+    assert sorted(store.query(kql).rows) == [["r1"], ["r3"]]
+
+
 def test_values_that_are_not_plain_do_not_change_their_neighbours(store: Store) -> None:
     tokens = "pf_monitor.usage.total_tokens"
     values: dict[str, object] = {"a": "12", "b": "012", "c": 7, "d": "many", "e": "30"}
