@@ -17,8 +17,8 @@ from pf_monitor.views.choices import choices
 from pf_monitor.views.scope import Scope, ScopeError
 from pf_monitor.web import answers, scope_bar
 from pf_monitor.web.asked import Asked, link, tidied
-from pf_monitor.web.background import Background
-from pf_monitor.web.page import NotFoundError, Page, Source
+from pf_monitor.web.background import Background, StoppableSource
+from pf_monitor.web.page import NotFoundError, Page
 from pf_monitor.web.pages import NAVIGATION, logs, pages
 from pf_monitor.web.rendering import render, static_text
 
@@ -27,7 +27,7 @@ Endpoint = Callable[[Request], Response]
 _STATIC_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
-def routes(source: Source, watched: Watched | None = None) -> list[BaseRoute]:
+def routes(source: StoppableSource, watched: Watched | None = None) -> list[BaseRoute]:
     """Return the routes of the dashboard, the last of which takes whatever no other does.
 
     Args:

@@ -13,7 +13,10 @@ from pf_monitor.web.background import PRIORITY
 from pf_monitor.web.pages import pages
 
 _ANY_OPERATION: Final = "0" * 32
-_LATEST: Final = "requests | top 1 by timestamp desc | project operation_Id"
+_LATEST: Final = tuple(
+    f"{table} | top 1 by timestamp desc | project operation_Id" for table in ("requests", "exceptions")
+)
+"""A trace with errors reads what another does not."""
 _TIMEOUT: Final = 60.0
 _RANGE: Final = "?last=7d"
 """Which part of the store's columns is in memory then."""
@@ -52,16 +55,17 @@ def _ask(address: str, token: str | None, done: threading.Event) -> None:
 
 
 def _paths(client: httpx.Client) -> Iterator[str]:
-    """Yield every page's address: first what takes least, a trace, then the pages as the navigation has them."""
-    yield f"/requests/{_latest(client) or _ANY_OPERATION}"
+    """Yield every page's address: first what takes least, two traces, then the pages as the navigation has them."""
+    for operation in dict.fromkeys(_operation(client, query) for query in _LATEST):
+        yield f"/requests/{operation}"
     for page in pages(None):
         if "{" not in page.path:
             yield page.path + (_RANGE if page.has_range else "")
     yield f"/choices.json{_RANGE}"
 
 
-def _latest(client: httpx.Client) -> str:
+def _operation(client: httpx.Client, query: str) -> str:
     with suppress(httpx.HTTPError, ValueError, LookupError, TypeError):
-        answer = client.post("/v1/apps/local/query", json={"query": _LATEST})
+        answer = client.post("/v1/apps/local/query", json={"query": query})
         return str(answer.json()["tables"][0]["rows"][0][0])
-    return ""
+    return _ANY_OPERATION

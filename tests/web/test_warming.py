@@ -18,6 +18,7 @@ from pf_monitor.web.warming import warming
 
 OPERATION = "0123456789abcdef0123456789abcdef"
 NOBODYS = "0" * 32
+FAILED = "f" * 32
 LAST = "/choices.json?last=7d"
 
 
@@ -27,8 +28,8 @@ class Asked:
     def __init__(self) -> None:
         self.addresses: list[str] = []
         self.priorities: set[str | None] = set()
-        self.latest: list[list[str]] = []
-        self.query = ""
+        self.latest: dict[str, str] = {}
+        self.queries: list[str] = []
         self.all_there = threading.Event()
         asked = self
 
@@ -41,8 +42,10 @@ class Asked:
                     asked.all_there.set()
 
             def do_POST(self) -> None:
-                asked.query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["query"]
-                body = json.dumps({"tables": [{"rows": asked.latest}]}).encode()
+                query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["query"]
+                asked.queries.append(query)
+                rows = [[operation] for table, operation in asked.latest.items() if query.startswith(table)]
+                body = json.dumps({"tables": [{"rows": rows}]}).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -78,16 +81,17 @@ def test_every_page_is_asked_and_is_there(asked: Asked, tmp_path: Path) -> None:
     ]
     with running(tmp_path, pages=routes) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         answers = {address: client.get(address).status_code for address in asked.addresses}
-        assert client.post("/v1/apps/local/query", json={"query": asked.query}).json()["tables"][0]["rows"] == []
+        for query in asked.queries:
+            assert client.post("/v1/apps/local/query", json={"query": query}).json()["tables"][0]["rows"] == []
     assert {address: status for address, status in answers.items() if status != 200} == {f"/requests/{NOBODYS}": 404}
 
 
-def test_the_trace_is_that_of_the_latest_request(asked: Asked) -> None:
-    asked.latest = [[OPERATION]]
+def test_the_traces_are_those_of_the_latest_request_and_of_the_latest_that_failed(asked: Asked) -> None:
+    asked.latest = {"requests": OPERATION, "exceptions": FAILED}
     with warming(asked.url):
         assert asked.all_there.wait(60)
 
-    assert f"/requests/{OPERATION}" in asked.addresses
+    assert asked.addresses[:3] == [f"/requests/{OPERATION}", f"/requests/{FAILED}", "/?last=7d"]
 
 
 def test_it_ends_with_the_server(asked: Asked) -> None:
