@@ -4,12 +4,13 @@ Needs the `local` extra: `pip install 'pf-monitor[local]'`.
 """
 
 from pf_monitor.insights.retention import Limits
-from pf_monitor.insights.store import Store, StoreBusyError, TooManyQueriesError
+from pf_monitor.insights.store import QueryStoppedError, Store, StoreBusyError, TooManyQueriesError
 from pf_monitor.insights.timespan import Timespan, parse_timespan
 from pf_monitor.insights.writer import StoreError
 
 __all__ = [
     "Limits",
+    "QueryStoppedError",
     "Store",
     "StoreBusyError",
     "StoreError",

@@ -7,7 +7,8 @@ from concurrent.futures import Future
 from typing import NamedTuple, Self
 
 from pf_monitor.insights.body import Unreadable, parse_items
-from pf_monitor.insights.envelope import EnvelopeError, Row, to_row
+from pf_monitor.insights.envelope import read
+from pf_monitor.insights.rows import Batch
 from pf_monitor.insights.store import Store
 from pf_monitor.insights.writer import StoreError
 
@@ -49,8 +50,7 @@ class Submission(NamedTuple):
     """A request's items on their way to the disk."""
 
     received: int
-    positions: list[int]
-    """Where in the body the rows stood that are being stored."""
+    accepted: Sequence[Batch]
     refusals: list[Refusal]
     stored: Future[Mapping[int, str]]
 
@@ -61,9 +61,9 @@ class Submission(NamedTuple):
             refused = self.stored.result()
         except StoreError as error:
             # 503 makes senders keep the items and try again.
-            refusals.extend(Refusal(position, 503, str(error)) for position in self.positions)
+            refusals += [Refusal(place, 503, str(error)) for batch in self.accepted for place in batch.places]
         else:
-            refusals.extend(Refusal(self.positions[row], 400, reason) for row, reason in refused.items())
+            refusals += [Refusal(place, 400, reason) for place, reason in refused.items()]
         return Outcome(self.received, sorted(refusals))
 
 
@@ -75,25 +75,17 @@ def ingest(store: Store, body: bytes) -> Outcome:
 def submit(store: Store, body: bytes) -> Submission:
     """Like `ingest`, without waiting for the disk."""
     items = parse_items(body)
-    rows: list[Row] = []
-    positions: list[int] = []
-    refusals: list[Refusal] = [] if items else [Refusal(0, 400, "The body holds no telemetry items")]
-    for position, item in enumerate(items):
-        if isinstance(item, Unreadable):
-            refusals.append(Refusal(position, 400, item.reason))
-            continue
-        try:
-            rows.append(to_row(item))
-            positions.append(position)
-        except EnvelopeError as error:
-            refusals.append(Refusal(position, 400, str(error)))
-    return Submission(len(items), positions, refusals, _stored(store, rows))
+    refusals = [] if items else [Refusal(0, 400, "The body holds no telemetry items")]
+    refusals += [Refusal(place, 400, item.reason) for place, item in enumerate(items) if isinstance(item, Unreadable)]
+    reading = read((place, item) for place, item in enumerate(items) if not isinstance(item, Unreadable))
+    refusals += [Refusal(place, 400, reason) for place, reason in reading.refused.items()]
+    return Submission(len(items), reading.batches, refusals, _stored(store, reading.batches))
 
 
-def _stored(store: Store, rows: Sequence[Row]) -> Future[Mapping[int, str]]:
-    if rows:
+def _stored(store: Store, batches: Sequence[Batch]) -> Future[Mapping[int, str]]:
+    if batches:
         try:
-            return store.submit(rows)
+            return store.submit(batches)
         except StoreError as error:
             failed: Future[Mapping[int, str]] = Future()
             failed.set_exception(error)

@@ -18,12 +18,13 @@ from typing import Final, Self
 
 import duckdb
 
-from pf_monitor.insights.envelope import Row
 from pf_monitor.insights.kql import explain_database_error, visualization
 from pf_monitor.insights.layout import LayoutError, prepare
+from pf_monitor.insights.operations import located
 from pf_monitor.insights.relations import check_relations
 from pf_monitor.insights.result import read_result
 from pf_monitor.insights.retention import Held, Keeper, Limits, Retention
+from pf_monitor.insights.rows import Batch, Row, batches
 from pf_monitor.insights.schema import CATALOG
 from pf_monitor.insights.templates import KEPT, Translation, translation
 from pf_monitor.insights.timespan import Timespan
@@ -48,12 +49,19 @@ WAIT_SECONDS: Final = 30.0
 _BETWEEN_INTERRUPTS: Final = 0.05
 """Seconds; one that comes before a statement has begun is forgotten."""
 
+_BETWEEN_LOOKS: Final = 0.002
+"""Seconds between two looks whether a query shall be stopped."""
+
 MOST_SPILLED: Final = 10 * 1024**3
 """Bytes that queries together may write to disk, for what they have no memory for."""
 
 
 class TooManyQueriesError(QueryError):
     """Others run already; the same query may be answered a little later."""
+
+
+class QueryStoppedError(QueryError):
+    """Whoever asked had the query stopped, and may ask it again."""
 
 
 class StoreBusyError(StoreError):
@@ -114,13 +122,13 @@ class Store:
         Raises:
             StoreError: If nothing could be stored, as when the disk is full.
         """
-        return self.submit(rows).result()
+        return self.submit(batches(enumerate(rows))).result()
 
-    def submit(self, rows: Sequence[Row]) -> Future[Mapping[int, str]]:
-        """Like `append`, without waiting for it."""
+    def submit(self, batches: Sequence[Batch]) -> Future[Mapping[int, str]]:
+        """Like `append`, without waiting for it; the future's reasons are by the rows' places."""
         if self._writer is None:
             raise StoreError("The store is open for reading only")
-        return self._writer.submit(rows)
+        return self._writer.submit(batches)
 
     def query(
         self,
@@ -129,6 +137,7 @@ class Store:
         *,
         limit: int = MAX_RESULT_ROWS,
         timeout: float = QUERY_SECONDS,
+        stop: threading.Event | None = None,
     ) -> Table:
         """Run a KQL query.
 
@@ -137,8 +146,10 @@ class Store:
             timespan: If given, the tables hold only the items of this range.
             limit: The most rows that it may return.
             timeout: The most seconds that it may run.
+            stop: Stops it once it is set.
 
         Raises:
+            QueryStoppedError: If `stop` was set before it was answered.
             TooManyQueriesError: If as many as may run at once have not made room for it in time.
             QueryError: If the query is wrong, runs too long, needs too much memory or returns too much.
             StoreError: If the store is closed.
@@ -148,25 +159,29 @@ class Store:
                 f"{QUERIES_AT_ONCE} other queries run, and none ended within {WAIT_SECONDS:g} s: ask again later"
             )
         try:
-            return self._answered(kql, timespan, limit, timeout)
+            return self._answered(kql, timespan, limit, timeout, stop)
         finally:
             self._turns.release()
 
-    def _answered(self, kql: str, timespan: Timespan | None, limit: int, timeout: float) -> Table:
+    def _answered(
+        self, kql: str, timespan: Timespan | None, limit: int, timeout: float, stop: threading.Event | None
+    ) -> Table:
         deadline = time.monotonic() + timeout
         try:
             translated = _translated(kql, timespan, by_property=True)
             try:
-                result = self._run(translated, limit, deadline)
+                result = self._run(translated, limit, deadline, stop)
             except duckdb.Error as error:
                 is_about_limits = isinstance(error, duckdb.InterruptException | duckdb.OutOfMemoryException)
                 if is_about_limits or not translated.sql.reads_properties:
                     raise
                 # What stands around a property in the translated query may take JSON only.
-                result = self._run(_translated(kql, timespan, by_property=False), limit, deadline)
+                result = self._run(_translated(kql, timespan, by_property=False), limit, deadline, stop)
         except duckdb.InterruptException as error:
             if self._closing:
                 raise StoreError("The store is closed") from error
+            if stop is not None and stop.is_set():
+                raise QueryStoppedError("The query was stopped") from error
             raise QueryError(
                 f"The query ran longer than {timeout:g} s and was stopped: narrow its time range, or summarize earlier"
             ) from error
@@ -178,16 +193,17 @@ class Store:
             raise explain_database_error(error, kql) from error
         return result._replace(visualization=visualization(kql))
 
-    def _run(self, translated: Translation, limit: int, deadline: float) -> Table:
+    def _run(self, translated: Translation, limit: int, deadline: float, stop: threading.Event | None) -> Table:
         if self._closing:
             raise StoreError("The store is closed")
         cursor = self._connection.cursor()
         self._running.add(cursor)
         try:
             self._check(cursor, translated.template)
-            with _interrupted_at(deadline, cursor):
+            with _interrupted_at(deadline, stop, cursor):
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
-                cursor.execute(translated.sql.text)
+                sql = translated.sql
+                cursor.execute(sql.text if sql.operation is None else located(cursor, sql.text, sql.operation))
                 return read_result(cursor, limit)
         finally:
             self._running.discard(cursor)
@@ -270,15 +286,18 @@ def _translated(kql: str, timespan: Timespan | None, *, by_property: bool) -> Tr
 
 
 @contextmanager
-def _interrupted_at(deadline: float, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Interrupt what runs on a cursor, within, once a deadline of the monotonic clock has passed."""
+def _interrupted_at(deadline: float, stop: threading.Event | None, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Interrupt what runs on a cursor, within, once a deadline of the monotonic clock has passed or `stop` is set."""
     done = threading.Event()
 
     def watch() -> None:
-        wait = max(0.0, deadline - time.monotonic())
-        while not done.wait(wait):
-            cursor.interrupt()
-            wait = _BETWEEN_INTERRUPTS
+        while True:
+            left = deadline - time.monotonic()
+            is_due = left <= 0 or (stop is not None and stop.is_set())
+            if is_due:
+                cursor.interrupt()
+            if done.wait(_BETWEEN_INTERRUPTS if is_due else left if stop is None else min(left, _BETWEEN_LOOKS)):
+                return
 
     watcher = threading.Thread(target=watch, name="pf-monitor-query-deadline", daemon=True)
     watcher.start()

@@ -13,8 +13,8 @@ import duckdb
 import orjson
 
 from pf_monitor.insights.documents import Document, encode
-from pf_monitor.insights.envelope import Row
 from pf_monitor.insights.layout import documents_sql, roll_back
+from pf_monitor.insights.rows import Batch, Row, batches
 
 _BATCH_ROWS: Final = 20_000
 """Rows in one transaction, about: bounds memory and the wait of those whose rows come last."""
@@ -25,10 +25,15 @@ class StoreError(Exception):
 
 
 class _Submission(NamedTuple):
-    rows: Sequence[Row]
+    batches: Sequence[Batch]
     documents: Sequence[Document] | None
     """The rows encoded; None where one of them cannot be."""
     future: Future[Mapping[int, str]]
+
+    @property
+    def size(self) -> int:
+        """How many rows there are."""
+        return sum(len(batch.places) for batch in self.batches)
 
 
 class _Chore(NamedTuple):
@@ -49,13 +54,13 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="pf-monitor-store", daemon=True)
         self._thread.start()
 
-    def submit(self, rows: Sequence[Row]) -> Future[Mapping[int, str]]:
-        """Have rows stored; the future gives the reasons for those that the database refused, by index."""
+    def submit(self, batches: Sequence[Batch]) -> Future[Mapping[int, str]]:
+        """Have rows stored; the future gives the reasons for those that the database refused, by their place."""
         try:
-            documents = encode(rows)  # here, on the caller's thread, while the writer's own is busy with DuckDB
+            documents = encode(batches)  # here, on the caller's thread, while the writer's own is busy with DuckDB
         except orjson.JSONEncodeError:
             documents = None
-        submission = _Submission(rows, documents, Future())
+        submission = _Submission(batches, documents, Future())
         self._put(submission)
         return submission.future
 
@@ -91,7 +96,7 @@ class Writer:
 
     def _gather(self, first: _Submission) -> list[_Submission]:
         """Take the submissions that are waiting, up to a batch or to something else."""
-        batch, rows = [first], len(first.rows)
+        batch, rows = [first], first.size
         while rows < _BATCH_ROWS:
             try:
                 work = self._waiting.get_nowait()
@@ -101,7 +106,7 @@ class Writer:
                 self._put_back.append(work)
                 break
             batch.append(work)
-            rows += len(work.rows)
+            rows += work.size
         return batch
 
     def _write(self, batch: Sequence[_Submission]) -> None:
@@ -118,23 +123,23 @@ class Writer:
                 each.future.set_result({})
 
     def _write_alone(self, submission: _Submission) -> None:
+        rows = [found for batch in submission.batches for found in batch.rows()]
         try:
-            submission.future.set_result(self._insert_or_refuse(submission.rows, 0))
+            submission.future.set_result(self._insert_or_refuse(rows))
         except Exception as error:  # noqa: BLE001 - the thread lives on, the caller is told
             failure = StoreError(f"Cannot store telemetry: {_reason(error)}")
             failure.__cause__ = error
             submission.future.set_exception(failure)
 
-    def _insert_or_refuse(self, rows: Sequence[Row], offset: int) -> dict[int, str]:
+    def _insert_or_refuse(self, rows: Sequence[tuple[int, Row]]) -> dict[int, str]:
         """Insert all that can be, halving what fails until the rows that the database refuses stand alone."""
         try:
-            self._insert(encode(rows))
+            self._insert(encode(batches(rows)))
         except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException, orjson.JSONEncodeError) as error:
             if len(rows) == 1:
-                return {offset: str(error).partition("\n")[0]}
+                return {rows[0][0]: str(error).partition("\n")[0]}
             middle = len(rows) // 2
-            refused = self._insert_or_refuse(rows[:middle], offset)
-            return refused | self._insert_or_refuse(rows[middle:], offset + middle)
+            return self._insert_or_refuse(rows[:middle]) | self._insert_or_refuse(rows[middle:])
         return {}
 
     def _insert(self, documents: Sequence[Document]) -> None:

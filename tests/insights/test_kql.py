@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from talk import envelope, request
 
-from pf_monitor.insights import Store, Timespan
+from pf_monitor.insights import QueryStoppedError, Store, Timespan
 from pf_monitor.insights.envelope import to_row
 from pf_monitor.insights.kql import translate
 from pf_monitor.table import QueryError
@@ -261,10 +262,23 @@ def test_hopeless_queries_are_query_errors(filled_store: Store, kql: str) -> Non
         filled_store.query(kql)
 
 
+_MILLION = "range n from 1 to 1000000 step 1 | extend k = 1"
+ENDLESS = f"{_MILLION} | join kind=inner ({_MILLION}) on k | summarize sum(n * n1)"
+
+
 def test_too_long_and_too_much_are_stopped(filled_store: Store) -> None:
-    million = "range n from 1 to 1000000 step 1 | extend k = 1"
     with pytest.raises(QueryError, match=r"ran longer than 0\.2 s and was stopped"):
-        filled_store.query(f"{million} | join kind=inner ({million}) on k | summarize sum(n * n1)", timeout=0.2)
+        filled_store.query(ENDLESS, timeout=0.2)
     with pytest.raises(QueryError, match="more than 5 rows"):
         filled_store.query("requests", limit=5)
     assert filled_store.query("requests | count").rows == [[10]]
+
+
+def test_who_asked_can_have_a_query_stopped(filled_store: Store) -> None:
+    stop = threading.Event()
+    timer = threading.Timer(0.1, stop.set)
+    timer.start()
+    with pytest.raises(QueryStoppedError):
+        filled_store.query(ENDLESS, stop=stop)
+    timer.join()
+    assert filled_store.query("requests | count", stop=threading.Event()).rows == [[10]]
