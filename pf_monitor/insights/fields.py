@@ -6,6 +6,7 @@ the item's sender is told.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from bisect import bisect_right
@@ -37,8 +38,15 @@ def text(value: Json, field: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bool | int | float):
-        return orjson.dumps(value).decode()
+        return _json(value)
     raise EnvelopeError(f"Field '{field}' must be a string, not {shown(value)}")
+
+
+def _json(value: Json) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # an integer of more than 64 bits
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def number(value: Json, field: str) -> float | None:
@@ -150,7 +158,7 @@ def properties(value: Json) -> dict[str, Any]:
     if set(map(type, present.values())) == {str}:  # as exporters send them
         return present
     return {
-        key: orjson.dumps(value).decode() if isinstance(value, dict | list) else value
+        key: _json(value) if isinstance(value, dict | list) else value
         for key, value in present.items()
         if value is not None
     }

@@ -50,7 +50,8 @@ class Submission(NamedTuple):
     """A request's items on their way to the disk."""
 
     received: int
-    accepted: Sequence[Batch]
+    places: list[int]
+    """Where in the body the items stood that are being stored."""
     refusals: list[Refusal]
     stored: Future[Mapping[int, str]]
 
@@ -61,7 +62,7 @@ class Submission(NamedTuple):
             refused = self.stored.result()
         except StoreError as error:
             # 503 makes senders keep the items and try again.
-            refusals += [Refusal(place, 503, str(error)) for batch in self.accepted for place in batch.places]
+            refusals += [Refusal(place, 503, str(error)) for place in self.places]
         else:
             refusals += [Refusal(place, 400, reason) for place, reason in refused.items()]
         return Outcome(self.received, sorted(refusals))
@@ -79,7 +80,8 @@ def submit(store: Store, body: bytes) -> Submission:
     refusals += [Refusal(place, 400, item.reason) for place, item in enumerate(items) if isinstance(item, Unreadable)]
     reading = read((place, item) for place, item in enumerate(items) if not isinstance(item, Unreadable))
     refusals += [Refusal(place, 400, reason) for place, reason in reading.refused.items()]
-    return Submission(len(items), reading.batches, refusals, _stored(store, reading.batches))
+    places = [place for batch in reading.batches for place in batch.places]
+    return Submission(len(items), places, refusals, _stored(store, reading.batches))
 
 
 def _stored(store: Store, batches: Sequence[Batch]) -> Future[Mapping[int, str]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from typing import Final
 
 import duckdb
@@ -165,18 +164,22 @@ def operation_hash(value: str) -> str:
     return f"(md5_number_lower(coalesce({value}, '')) % 4294967296)::UINTEGER"
 
 
-@lru_cache(maxsize=256)
-def documents_sql(table: str, columns: frozenset[str], *, plain: bool) -> str:
-    """Return the statement that inserts documents: a list of JSON texts, each an object of one array a column.
+def documents_sql(table: str, columns: frozenset[str], texts: str, *, plain: bool) -> str:
+    """Return the statement that inserts documents, JSON texts of which each is an object of one array a column.
 
-    DuckDB reads such a text many times faster than Python binds values, and twice as fast as an array of objects. What
-    the documents leave out is left out of the statement, since planning one takes its time too.
+    DuckDB reads such a text many times faster than Python binds values, and twice as fast as an array of objects.
+
+    Args:
+        table: The table.
+        columns: The columns that a document may have; the others stay empty.
+        texts: The SQL of a list with the texts.
+        plain: Whether those of the keys are among them, if they have a value.
     """
     types = {column.name: "JSON" if column.type == "dynamic" else sql_type(column) for column in TABLES[table]}
     types |= {key.column: key.sql_type for key in KEYS.values()} | {hashing.COLUMN: hashing.SQL_TYPE}
     shape = {name: [kind] for name, kind in types.items() if name in columns}
     cells = ", ".join(f'unnest(document."{name}") AS "{name}"' for name in shape)
-    documents = f"SELECT from_json(unnest(?::VARCHAR[]), '{orjson.dumps(shape).decode()}') AS document"
+    documents = f"SELECT from_json(unnest({texts}), '{orjson.dumps(shape).decode()}') AS document"
     rows = f"SELECT {cells} FROM ({documents})"  # noqa: S608 - of known names
     variant = f"{DIMENSIONS}::VARIANT AS {DIMENSIONS}"
     return insert_sql(table, f"(SELECT * REPLACE ({variant}) FROM ({rows}))", columns, plain=plain)  # noqa: S608 - likewise

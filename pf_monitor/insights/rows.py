@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 from pf_monitor.insights.schema import DIMENSIONS
@@ -36,6 +37,11 @@ class Batch(NamedTuple):
         for number, place in enumerate(self.places):
             yield place, Row(self.table, {name: values[number] for name, values in self.columns.items()})
 
+    def only(self, chosen: Sequence[bool]) -> Batch:
+        """Return some of the rows."""
+        columns: Columns = {name: list(compress(values, chosen)) for name, values in self.columns.items()}
+        return Batch(self.table, columns, list(compress(self.places, chosen)))
+
 
 def batches(rows: Iterable[tuple[int, Row]]) -> list[Batch]:
     """Put rows that are alike together.
@@ -48,11 +54,9 @@ def batches(rows: Iterable[tuple[int, Row]]) -> list[Batch]:
         dimensions = row.values.get(DIMENSIONS)
         keys = tuple(dimensions) if isinstance(dimensions, dict) else None
         alike[row.table, tuple(row.values), keys].append((place, row))
-    return [
-        Batch(
-            table,
-            {name: [row.values[name] for _, row in found] for name in names},
-            [place for place, _ in found],
-        )
-        for (table, names, _), found in alike.items()
-    ]
+    return [_batch(table, names, found) for (table, names, _), found in alike.items()]
+
+
+def _batch(table: str, names: Sequence[str], rows: Sequence[tuple[int, Row]]) -> Batch:
+    columns: Columns = {name: [row.values[name] for _, row in rows] for name in names}
+    return Batch(table, columns, [place for place, _ in rows])

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Final, NamedTuple
 
 import duckdb
-import orjson
 
 from pf_monitor.insights.documents import Document, encode
-from pf_monitor.insights.layout import documents_sql, roll_back
+from pf_monitor.insights.inserts import Inserts
+from pf_monitor.insights.layout import roll_back
 from pf_monitor.insights.rows import Batch, Row, batches
 
 _BATCH_ROWS: Final = 20_000
@@ -25,15 +24,14 @@ class StoreError(Exception):
 
 
 class _Submission(NamedTuple):
-    batches: Sequence[Batch]
-    documents: Sequence[Document] | None
-    """The rows encoded; None where one of them cannot be."""
+    documents: Sequence[Document]
+    refused: Mapping[int, str]
     future: Future[Mapping[int, str]]
 
     @property
     def size(self) -> int:
         """How many rows there are."""
-        return sum(len(batch.places) for batch in self.batches)
+        return sum(len(document.places) for document in self.documents)
 
 
 class _Chore(NamedTuple):
@@ -46,6 +44,7 @@ class Writer:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._cursor = connection.cursor()
+        self._inserts = Inserts(self._cursor)
         self._waiting: queue.SimpleQueue[_Submission | _Chore | None] = queue.SimpleQueue()
         self._put_back: list[_Submission | _Chore | None] = []
         """What was taken from the queue before its turn."""
@@ -54,13 +53,10 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="pf-monitor-store", daemon=True)
         self._thread.start()
 
-    def submit(self, batches: Sequence[Batch]) -> Future[Mapping[int, str]]:
+    def submit(self, batches: Iterable[Batch]) -> Future[Mapping[int, str]]:
         """Have rows stored; the future gives the reasons for those that the database refused, by their place."""
-        try:
-            documents = encode(batches)  # here, on the caller's thread, while the writer's own is busy with DuckDB
-        except orjson.JSONEncodeError:
-            documents = None
-        submission = _Submission(batches, documents, Future())
+        documents, refused = encode(batches)  # on the caller's thread: the writer's own is busy with DuckDB
+        submission = _Submission(documents, refused, Future())
         self._put(submission)
         return submission.future
 
@@ -110,22 +106,19 @@ class Writer:
         return batch
 
     def _write(self, batch: Sequence[_Submission]) -> None:
-        documents = [one for each in batch for one in each.documents or ()]
         try:
-            if any(each.documents is None for each in batch):
-                raise ValueError("A row cannot be encoded")  # noqa: TRY301 - then each is tried and answered by itself
-            self._insert(documents)
+            self._insert([one for each in batch for one in each.documents])
         except Exception:  # noqa: BLE001 - whatever it was, each submission is tried and answered by itself
             for each in batch:
                 self._write_alone(each)
         else:
             for each in batch:
-                each.future.set_result({})
+                each.future.set_result(each.refused)
 
     def _write_alone(self, submission: _Submission) -> None:
-        rows = [found for batch in submission.batches for found in batch.rows()]
+        rows = [row for document in submission.documents for row in document.rows()]
         try:
-            submission.future.set_result(self._insert_or_refuse(rows))
+            submission.future.set_result({**submission.refused, **self._insert_or_refuse(rows)})
         except Exception as error:  # noqa: BLE001 - the thread lives on, the caller is told
             failure = StoreError(f"Cannot store telemetry: {_reason(error)}")
             failure.__cause__ = error
@@ -134,8 +127,8 @@ class Writer:
     def _insert_or_refuse(self, rows: Sequence[tuple[int, Row]]) -> dict[int, str]:
         """Insert all that can be, halving what fails until the rows that the database refuses stand alone."""
         try:
-            self._insert(encode(batches(rows)))
-        except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException, orjson.JSONEncodeError) as error:
+            self._insert(encode(batches(rows)).documents)
+        except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException) as error:
             if len(rows) == 1:
                 return {rows[0][0]: str(error).partition("\n")[0]}
             middle = len(rows) // 2
@@ -143,14 +136,9 @@ class Writer:
         return {}
 
     def _insert(self, documents: Sequence[Document]) -> None:
-        groups: defaultdict[tuple[str, bool], list[Document]] = defaultdict(list)
-        for one in documents:
-            groups[one.table, one.plain].append(one)
         self._cursor.execute("BEGIN")
         try:
-            for (table, plain), group in groups.items():
-                columns = group[0].columns.union(*(one.columns for one in group))
-                self._cursor.execute(documents_sql(table, columns, plain=plain), [[one.text for one in group]])
+            self._inserts.insert(documents)
             self._cursor.execute("COMMIT")
         except BaseException:
             roll_back(self._cursor)

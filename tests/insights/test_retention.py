@@ -12,8 +12,9 @@ import duckdb
 import pytest
 from talk import Server, request
 
-from pf_monitor.insights import Limits, Store, retention, writer
+from pf_monitor.insights import Limits, Store, retention
 from pf_monitor.insights.envelope import Row, to_row
+from pf_monitor.insights.inserts import Inserts
 from pf_monitor.insights.retention import Retention, used_bytes
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -86,11 +87,11 @@ def test_a_full_disk_is_said_and_got_over(
     body = json.dumps([request()] * 100)
     assert server.track(body).status_code == 200
 
-    def full(*_: object, **__: object) -> str:
+    def full(*_: object) -> None:
         raise duckdb.TransactionException('Could not write file "insights.duckdb.wal": No space left on device')
 
     with monkeypatch.context() as patched:
-        patched.setattr(writer, "documents_sql", full)
+        patched.setattr(Inserts, "insert", full)
         answer = server.track(body)
     gc.collect()  # asyncio would tell now of an error that nobody looked at
 
