@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from pf_monitor import notices
 from pf_monitor.redaction import RedactionError
-from pf_monitor.settings import Capture, Settings, connection_string_problem, read_capture, read_ratio
+from pf_monitor.settings import (
+    ENABLED,
+    Capture,
+    Settings,
+    connection_string_problem,
+    read_capture,
+    read_flag,
+    read_ratio,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +58,7 @@ def decide() -> Recorder | None:
         if off or recorder is not None:
             return recorder
         try:
-            settings = current_settings()
+            settings = current_settings() if _is_wanted() else Settings()
             if settings.enabled and (problem := connection_string_problem(settings.connection_string)):
                 notices.say_once(
                     "connection-string",
@@ -88,6 +96,18 @@ def reconsider(flow_place: Path | None = None) -> None:
             _flow_places.append(flow_place)
         if recorder is None:
             off = False
+
+
+def _is_wanted() -> bool:
+    """Whether recording is switched on: asked before each line while it is not, and a fraction of all settings."""
+    from pf_monitor.flowfile.settings import from_flow_files
+
+    enabled = _overrides.get("enabled")
+    if enabled is None:
+        enabled = read_flag(os.environ.get(ENABLED))
+    if enabled is None:
+        enabled = from_flow_files(_flow_places).enabled
+    return bool(enabled)
 
 
 def current_settings() -> Settings:

@@ -65,7 +65,13 @@ def _searched(places: Iterable[Path]) -> list[Path]:
 
 
 def _settings(path: Path) -> Settings | None:
-    document = _document(path)
+    return None if (state := _state(path)) is None else _settings_in(path, state)
+
+
+@functools.lru_cache(maxsize=_MOST_FILES)
+def _settings_in(path: Path, state: tuple[int, int, int]) -> Settings | None:
+    """Read a file, once as long as its state is the same: where the monitor stays off, each request asks for it."""
+    document = _read(path, state)
     if document is None:
         return None
     variables = document.get("environment_variables")
@@ -84,18 +90,23 @@ def _settings(path: Path) -> Settings | None:
 
 def _document(path: Path) -> Mapping[str, Any] | None:
     """Return what is in a flow's file; None when there is nothing to be had."""
+    return None if (state := _state(path)) is None else _read(path, state)
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file does; None where there is none that could be a flow's."""
     try:
         status = path.stat()
     except OSError:
         return None
     if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_FILE:
         return None
-    return _read(path, (status.st_ino, status.st_mtime_ns, status.st_size))
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 @functools.lru_cache(maxsize=_MOST_FILES)
 def _read(path: Path, _state: tuple[int, int, int]) -> Mapping[str, Any] | None:
-    """Read a file, once as long as its state is the same: where the monitor stays off, each request asks for it."""
+    """Read a file, once as long as its state is the same."""
     try:
         return load(read_text(path), path)
     except BrokenFlowFileError as error:

@@ -105,13 +105,13 @@ class Answer(Held):
         """Keep what was asked and answered on the call's step. Never raises."""
         try:
             exchange = self._shape(_body(self._asked))
-            if self._asked is not None and step.recorder.capture_content:
-                keep(step, exchange.input_content())
+            if self._asked is not None:
+                keep_request(step, exchange)
             self._form.whole(exchange, self._answered)
             if exchange.finish_reasons:
                 step.attributes[names.RESPONSE_FINISH_REASONS] = content.to_json(exchange.finish_reasons).text
             if step.recorder.capture_content:
-                keep(step, exchange.output_content())
+                _keep(step, exchange.output_content())
         except Exception as error:  # noqa: BLE001 - what there is of the step is sent
             notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", error)
 
@@ -124,7 +124,14 @@ def read(answer: bytes) -> Any:
         return json.loads(answer)
 
 
-def keep(step: Step, parts: Mapping[str, Any]) -> None:
+def keep_request(step: Step, exchange: Exchange) -> None:
+    """Keep what was asked on a step."""
+    step.attributes.update(exchange.request_attributes())
+    if step.recorder.capture_content:
+        _keep(step, exchange.input_content())
+
+
+def _keep(step: Step, parts: Mapping[str, Any]) -> None:
     """Keep content on a step, as JSON."""
     for name, value in parts.items():
         if value:

@@ -11,7 +11,7 @@ from opentelemetry import trace
 
 from pf_monitor.instrument import watch
 from pf_monitor.instrument.openai import asking
-from pf_monitor.instrument.openai.answer import NOTHING, OBJECT, Answer, Format, keep
+from pf_monitor.instrument.openai.answer import NOTHING, OBJECT, Answer, Format, keep_request
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Outcome
 from pf_monitor.tokens.bills import Bill
@@ -66,10 +66,8 @@ class Call:
         attributes[names.SERVER_ADDRESS] = host
         if port not in _DEFAULT_PORTS:
             attributes[names.SERVER_PORT] = port or 0
-        attributes.update(exchange.request_attributes())
-        self._keeps_input = recorder.capture_content
-        """Whether what was asked is still to be kept, where its bytes are not known."""
         self._asked: bytes | None = None
+        self._has_kept_request = False
 
     def options_to_send(self, options: Any) -> Any:
         """Return the client's options of the request, with the usage asked for where it has to be.
@@ -139,7 +137,7 @@ class Call:
         if type(body) is bytes and len(body) <= _MOST_ASKED:
             self._asked = body
         else:
-            self._keep_input()
+            self._keep_request()
 
     def first_chunk(self) -> None:
         """Note that the stream has begun to give something."""
@@ -175,7 +173,7 @@ class Call:
         answer = Answer(type(exchange), self._asked, form, answered, self._provider, exchange.requested_model)
         bill = Bill(answer.spent)
         if self._asked is None:
-            self._keep_input()
+            self._keep_request()
             spent = answer.spent(exchange.request)
             bill = Bill(lambda: spent)
         if form is OBJECT or not answer.may_wait():
@@ -186,7 +184,9 @@ class Call:
         step.spend(bill)
         step.finish(outcome)
 
-    def _keep_input(self) -> None:
-        if self._keeps_input:
-            keep(self.step, self.exchange.input_content())
-            self._keeps_input = False
+    def _keep_request(self) -> None:
+        """Keep what was asked, where its bytes are not known."""
+        if self._has_kept_request:
+            return
+        self._has_kept_request = True
+        keep_request(self.step, self.exchange)
