@@ -37,7 +37,7 @@ def plainer(sql: str, query: ir.Query) -> str:
     for name in _texts(nodes):
         written = render_expr(ir.FunctionCall("tostring", (ir.ColumnRef(name),)))
         sql = sql.replace(written, f"coalesce({render_expr(ir.ColumnRef(name))}, '')")
-    for name in _times(nodes):
+    for name in _times(query, nodes):
         column = render_expr(ir.ColumnRef(name))
         sql = sql.replace(f"_l.{column} IS NOT DISTINCT FROM _r.{column}", f"_l.{column} = _r.{column}")
     sql = _CONTAINS.sub(r"ILIKE '%\1%'", sql)
@@ -109,8 +109,12 @@ def _texts(nodes: Iterable[Any]) -> set[str]:
     return own | {name for name, exprs in made.items() if name not in others and all(_is_text(e, name) for e in exprs)}
 
 
-def _times(nodes: Iterable[Any]) -> set[str]:
-    """The names of a join's keys that can only be times of items, which are never null."""
+def _times(query: ir.Query, nodes: Iterable[Any]) -> set[str]:
+    """The names of a join's keys that can only be times of items, which are never null.
+
+    An outer join makes nulls; behind it, no other may ask for them.
+    """
+    last = next((one for one in reversed(query.operators) if isinstance(one, ir.Join)), None)
     made: defaultdict[str, list[Any]] = defaultdict(list)
     joined: set[str] = set()
     for node in nodes:
@@ -119,7 +123,7 @@ def _times(nodes: Iterable[Any]) -> set[str]:
         if isinstance(node, ir.NamedExpr) and node.name is not None:
             made[node.name].append(node.expr)
         if isinstance(node, ir.Join):
-            if node.kind not in {"inner", "innerunique"}:
+            if node.kind not in {"inner", "innerunique"} and node is not last:
                 return set()
             joined.update(key.left for key in node.keys if key.left == key.right)
     return {name for name in joined if (made[name] or name == "timestamp") and all(_is_time(one) for one in made[name])}

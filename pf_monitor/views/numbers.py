@@ -88,6 +88,11 @@ def sums(source: Source, scope: Scope) -> Sums:
     return cast(Sums, ask(source, "summary", scope, Sums.__annotations__)[0])
 
 
+def requests(source: Source, scope: Scope) -> int:
+    """Return how many flow runs a range has."""
+    return int(ask(source, "summary", scope, ("requests",))[0]["requests"])
+
+
 def series(source: Source, scope: Scope) -> list[Point]:
     """Return a range over time, without holes."""
     return [cast(Point, one) for one in filled(ask(source, "series", scope, step=scope.step), scope, _EMPTY)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TypedDict, cast
 
-from pf_monitor.views.numbers import numbers
+from pf_monitor.views.numbers import requests
 from pf_monitor.views.scope import Scope, ScopeData
 from pf_monitor.views.source import Record, Source, ask, at_once
 from pf_monitor.views.statistics import of_average, wilson
@@ -147,7 +147,7 @@ def quality(source: Source, scope: Scope) -> Quality:
     """Return what the page of quality shows."""
     with at_once() as asking:
         found = asking.submit(ask, source, "quality_summary", scope)
-        now = asking.submit(numbers, source, scope)
+        asked = asking.submit(requests, source, scope)
         said = asking.submit(ask, source, "quality_verdicts", scope)
         summary = found.result()
         if summary:
@@ -155,7 +155,7 @@ def quality(source: Source, scope: Scope) -> Quality:
             points = asking.submit(ask, source, "quality_series", scope, step=scope.step)
             buckets = asking.submit(ask, source, "score_histogram", scope)
             worst = asking.submit(ask, source, "worst_answers", scope)
-    runs = now.result()["requests"]
+    runs = asked.result()
     verdicts = [cast(Verdict, row) for row in said.result()]
     if not summary:
         return Quality(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final, TypedDict
 
-from pf_monitor.views.numbers import numbers
+from pf_monitor.views.numbers import requests
 from pf_monitor.views.scope import Scope, ScopeData
 from pf_monitor.views.source import Record, Source, ask
 
@@ -88,7 +88,7 @@ def telemetry(source: Source, scope: Scope, price: float | None = None) -> Telem
         price: US dollars for a GB of data.
     """
     found = ask(source, "telemetry_volume", scope)
-    volume = _Volume(numbers(source, scope)["requests"], sum(row["size"] for row in found), scope, price)
+    volume = _Volume(requests(source, scope), sum(row["size"] for row in found), scope, price)
     sizes = {column: sum(row[column] for row in found) for column in _COLUMNS}
     sizes["numbers, ids, names"] = volume.size - sum(sizes.values())
     items = sum(row["items"] for row in found)
