@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 from concurrent.futures import ThreadPoolExecutor
 
-from opentelemetry import context, propagate
+from opentelemetry import context, propagate, trace
 
 import pf_monitor
 
@@ -49,6 +49,19 @@ def test_the_callers_trace_and_baggage(monitor):
     [request] = [row for row in rows if row["itemType"] == "request"]
     assert request["operation_ParentId"] == PARENT
     assert {row["operation_ParentId"] for row in rows if row is not request} == {request["id"]}
+
+
+def test_a_steps_span_context_is_one_of_opentelemetrys_own(monitor):
+    @pf_monitor.flow
+    def show(question):
+        return trace.get_current_span().get_span_context()
+
+    own = show("q")
+    theirs = trace.SpanContext(own.trace_id, own.span_id, is_remote=False, trace_flags=trace.TraceFlags(1))
+    assert (own, own.is_valid, own.trace_flags.sampled, own.is_remote) == (theirs, True, True, False)
+    assert own.trace_state == theirs.trace_state
+    [row] = monitor.rows("requests")
+    assert (row["operation_Id"], row["id"]) == (f"{own.trace_id:032x}", f"{own.span_id:016x}")
 
 
 def test_a_caller_that_did_not_sample_is_recorded_all_the_same(monitor):
