@@ -43,6 +43,7 @@ HOSTILE = [
     "print x = pg_read_file('{file}')",
     "print x = query('select 1')",
     "print x = getvariable('x')",
+    "print x = pf_monitor_documents()",
     "read_csv('{file}')",
     "read_text('{file}') | take 1",
     "requests | invoke read_text()",
