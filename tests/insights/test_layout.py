@@ -107,6 +107,27 @@ def test_one_operation_is_found_whatever_tables_it_is_in_and_however_large(
     assert sorted(store.query(kql).rows) == [["r1"], ["r3"]]
 
 
+def test_rows_with_other_columns_than_those_before_are_stored_as_they_are(store: Store) -> None:
+    plain, odd = {"pf_monitor.kind": "flow"}, {"pf_monitor.kind": 7}
+    sent = [
+        ("a", {}, plain),
+        ("b", {"ai.user.id": "u"}, plain),
+        ("c", {"ai.session.id": "s"}, odd),
+        ("d", {}, {}),
+        ("e", {"ai.user.id": "v", "ai.session.id": "t"}, odd),
+    ]
+    for name, tags, properties in sent:
+        store.append([to_row(request(name, properties=properties) | {"tags": tags})])
+    kind = 'tostring(customDimensions["pf_monitor.kind"])'
+    assert store.query(f"requests | project name, user_Id, session_Id, {kind} | order by name asc").rows == [
+        ["a", "", "", "flow"],
+        ["b", "u", "", "flow"],
+        ["c", "", "s", "7"],
+        ["d", "", "", ""],
+        ["e", "v", "t", "7"],
+    ]
+
+
 def test_values_that_are_not_plain_do_not_change_their_neighbours(store: Store) -> None:
     tokens = "pf_monitor.usage.total_tokens"
     values: dict[str, object] = {"a": "12", "b": "012", "c": 7, "d": "many", "e": "30"}
