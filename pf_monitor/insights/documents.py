@@ -1,7 +1,7 @@
 """Rows on their way to the database: a JSON text for those that are alike, its columns as arrays.
 
-A text is all that is kept of rows until they are stored: the objects that items were parsed to take five times as much
-memory, and letting them go takes as long as reading them once they have left the processor's cache.
+A text is all that is kept of rows until they are stored: the objects that items were parsed to take more than twice as
+much memory, and to let them go once they have left the processor's cache took a tenth of the server's time in Python.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import orjson
 
 from pf_monitor.insights.keys import plain_columns
-from pf_monitor.insights.rows import Batch, Columns, Row, batches
+from pf_monitor.insights.rows import Batch, Columns, Row
 from pf_monitor.insights.schema import DIMENSIONS, HIDDEN_PREFIX
 
 
@@ -58,9 +58,10 @@ def _encode(batch: Batch, encoded: Encoded) -> None:
         if len(batch.places) == 1:
             encoded.refused[batch.places[0]] = str(error)
             return
-        for row in batch.rows():
-            for alone in batches([row]):
-                _encode(alone, encoded)
+        middle = len(batch.places) // 2
+        first = [number < middle for number in range(len(batch.places))]
+        for half in (first, list(map(not_, first))):
+            _encode(batch.only(half), encoded)
 
 
 def _documents(batch: Batch) -> list[Document]:

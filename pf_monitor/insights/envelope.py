@@ -4,7 +4,8 @@ The protocol ("Breeze") is what every Application Insights SDK and exporter send
 instrumentation key, context tags and `data`, of which `baseType` says what kind of item `baseData` is. The field names
 are those of Microsoft's published schema (the ApplicationInsights-Home repository, EndpointSpecs/Schemas/Bond).
 
-Items that have the same fields are read together, a column at a time; where one of them cannot be, each by itself.
+Items that have the same fields are read together, a column at a time. Where one of them cannot be, each is tried by
+itself, and those that can are read together again.
 
 Pure functions: nothing here knows of HTTP or of the database.
 """
@@ -83,13 +84,23 @@ def to_row(envelope: Json) -> Row:
 
 def _read(items: Sequence[tuple[int, Json]], reading: Reading) -> None:
     try:
-        reading.batches.extend(_batches([place for place, _ in items], [item for _, item in items]))
+        _read_together(items, reading)
+    except EnvelopeError:
+        if readable := [one for one in items if _is_readable(*one, reading)]:
+            _read_together(readable, reading)
+
+
+def _read_together(items: Sequence[tuple[int, Json]], reading: Reading) -> None:
+    reading.batches.extend(_batches([place for place, _ in items], [item for _, item in items]))
+
+
+def _is_readable(place: int, item: Json, reading: Reading) -> bool:
+    try:
+        to_row(item)
     except EnvelopeError as error:
-        if len(items) == 1:
-            reading.refused[items[0][0]] = str(error)
-            return
-        for one in items:
-            _read([one], reading)
+        reading.refused[place] = str(error)
+        return False
+    return True
 
 
 def _shape(item: Json) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """The statements that insert documents, each planned once.
 
-Planning one of them takes as long as inserting a thousand rows, and handing it texts as parameters as long as storing
+Planning one of them takes as long as inserting some hundred rows, and handing it texts as parameters as long as storing
 them. So each is prepared, and takes its texts by calling a function of Python's.
 """
 

@@ -43,7 +43,7 @@ class Sql(NamedTuple):
     text: str
     reads_properties: bool
     """Whether it reads single custom dimensions, rather than the whole column as JSON."""
-    operation: str | None = None
+    operation: str | None
     """The operation whose rows alone it reads."""
 
 

@@ -101,6 +101,14 @@ def test_many_alike_are_one_batch_and_one_document() -> None:
     assert len(encode(reading.batches).documents) == len(ITEMS)
 
 
+def test_one_that_cannot_be_read_leaves_the_others_together() -> None:
+    items = [copy.deepcopy(ITEMS[0]) for _ in range(9)]
+    items[4]["time"] = "never"
+    reading = read(enumerate(items))
+    assert [batch.places for batch in reading.batches] == [[0, 1, 2, 3, 5, 6, 7, 8]]
+    assert reading.refused == {4: "Field 'time' must be an ISO-8601 time, not 'never'"}
+
+
 def test_what_cannot_be_json_is_refused_and_its_neighbours_are_not() -> None:
     rows = [(n, Row("customEvents", {"name": name})) for n, name in enumerate(["a", "\ud83d", "b"])]
     encoded = encode(batches(rows))
