@@ -258,6 +258,8 @@ _CONFIG: Final[dict[str, str | int | float | list[str]]] = {
     "checkpoint_threshold": "512MB",
     "memory_limit": "50%",
     "python_enable_replacements": False,
+    # DuckDB's default is a fourth of its own row group, which is nearly all of one here.
+    "variant_minimum_shredding_size": ROW_GROUP // 4,
 }
 
 

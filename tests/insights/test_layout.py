@@ -13,6 +13,7 @@ from pf_monitor.insights import Store, StoreError
 from pf_monitor.insights.envelope import to_row
 from pf_monitor.insights.hashing import HASHED, hash_of
 from pf_monitor.insights.keys import KEYS
+from pf_monitor.insights.store import ROW_GROUP
 
 STORES = Path(__file__).parent / "stores"
 """The same store as each earlier layout wrote it: plain values, odd ones, and none."""
@@ -78,6 +79,17 @@ def test_no_result_shows_the_keys_own_columns(store: Store, value: object) -> No
     for kql in ("requests | take 1", "requests | where isnotempty(customDimensions['pf_monitor.kind'])", "union *"):
         assert sorted(column.name for column in store.query(kql).columns if column.name in shown) == sorted(shown)
         assert all(column.name.isidentifier() for column in store.query(kql).columns)
+
+
+def test_each_property_lies_in_a_column_of_its_own_though_a_part_of_a_table_is_not_full(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        rows = [to_row(request(properties={"question": "Why?", "answer": "So."}))] * (ROW_GROUP // 4)
+        store.append(rows)
+
+    with duckdb.connect(tmp_path / "insights.duckdb", read_only=True) as connection:
+        segments = "SELECT max(count) FROM pragma_storage_info('items.requests') WHERE column_name = 'customDimensions'"
+        texts = f"{segments} AND segment_type = 'VARCHAR' GROUP BY column_path"
+        assert connection.execute(texts).fetchall() == [(len(rows),)] * 2
 
 
 def test_one_operation_is_found_among_others(store: Store) -> None:
