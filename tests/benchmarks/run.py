@@ -67,13 +67,14 @@ def main(
         Path | None, typer.Option(help="Where `store` keeps what it makes, for the next time; nowhere unless given.")
     ] = None,
 ) -> None:
-    """Run benchmarks; the exit status is 1 when a target is missed."""
+    """Run benchmarks; the exit status is 1 when a target is missed or one of them fails."""
     chosen = names or list(BENCHMARKS)
     if unknown := set(chosen) - set(BENCHMARKS):
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(BENCHMARKS)}")
     options = {"python": sys.executable, "peers_python": peers_python, "spans": spans, "stores": stores}
     found: dict[str, list[Figure]] = {name: [] for name in chosen}
     notes: list[str] = []
+    failures: list[str] = []
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -84,19 +85,25 @@ def main(
     with progress:
         for name in chosen:
             task = progress.add_task(BENCHMARKS[name])
-            for told in importlib.import_module(name).benchmark(options):
-                if isinstance(told, Figure):
-                    found[name].append(told)
-                    progress.update(task, description=f"{BENCHMARKS[name]}: {escape(told.what)}")
-                else:
-                    notes.append(told)
+            try:
+                for told in importlib.import_module(name).benchmark(options):
+                    if isinstance(told, Figure):
+                        found[name].append(told)
+                        progress.update(task, description=f"{BENCHMARKS[name]}: {escape(told.what)}")
+                        if not progress.console.is_terminal:  # nobody sees the spinner
+                            progress.console.print(f"{told.what}: {told.value:,.2f} {told.unit}", highlight=False)
+                    else:
+                        notes.append(told)
+            except Exception as error:  # noqa: BLE001 - what the others found, and this one so far, has taken long
+                failures.append(f"{name} failed: {type(error).__name__}: {error}")
             progress.remove_task(task)
     if as_json:
         told_all = {name: [{**asdict(f), "met": f.met} for f in figures] for name, figures in found.items()}
-        print(json.dumps({"python": platform.python_version(), "figures": told_all, "notes": notes}, indent=2))  # noqa: T201
+        told_whole = {"figures": told_all, "notes": notes, "failures": failures}
+        print(json.dumps({"python": platform.python_version(), **told_whole}, indent=2))  # noqa: T201
     else:
-        _print(found, notes)
-    if any(figure.met is False for figures in found.values() for figure in figures):
+        _print(found, [*notes, *failures])
+    if failures or any(figure.met is False for figures in found.values() for figure in figures):
         raise typer.Exit(1)
 
 

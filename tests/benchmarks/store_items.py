@@ -13,7 +13,7 @@ from pf_monitor.insights import Store
 
 TABLES: Final = ("requests", "dependencies", "exceptions", "customEvents", "performanceCounters")
 
-_SLICE: Final = timedelta(hours=1)
+_SLICE: Final = timedelta(minutes=10)
 
 Item = dict[str, Any]
 
@@ -25,7 +25,7 @@ def items(store: Store, most: int | None = None) -> Iterator[Item]:
 
 
 def _items(store: Store, table: str) -> Iterator[Item]:
-    """Yield the items of a table in the order of time, hour by hour: an answer may have 100 MiB of text at most."""
+    """Yield the items of a table in the order of time, slice by slice: an answer may have 100 MiB of text at most."""
     ((begin, end),) = store.query(f"{table} | summarize min(timestamp), max(timestamp)").rows
     if begin is None:
         return
