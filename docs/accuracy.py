@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pf_monitor.instrument.openai.operations import Chat, Exchange, exchange_for
+from pf_monitor.instrument.openai.operations import Chat, Exchange, shape_of
 from pf_monitor.tokens import ranks
 
 if TYPE_CHECKING:
@@ -83,9 +83,10 @@ def tables(measured: Sequence[Measured]) -> str:
 
 
 def _measure(one: Mapping[str, Any]) -> Measured | None:
-    exchange = exchange_for("post", one["uri"].partition("#")[0], one["request"])
-    if exchange is None:
+    shape = shape_of("post", one["uri"].partition("#")[0], one["request"])
+    if shape is None:
         return None
+    exchange = shape(one["request"])
     if one["kind"] == "json":
         answer = json.loads(one["response"])
         exchange.take_response(answer)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextvars import Token
-from dataclasses import dataclass
+from contextvars import ContextVar, Token
+from typing import Any, NamedTuple
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
@@ -12,7 +12,6 @@ from opentelemetry.context import Context
 from pf_monitor.model.step import Step
 
 _STEP = context_api.create_key("pf_monitor-step")
-_ORIGIN = context_api.create_key("pf_monitor-origin")
 [_SPAN] = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 """Where OpenTelemetry keeps the current span."""
 
@@ -21,8 +20,7 @@ unsent_scopes: set[str] = {"promptflow"}
 promptflow's own, and the server's where promptflow would have been the one to send them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """What stands above a step.
 
     Attributes:
@@ -34,6 +32,13 @@ class Origin:
     trace_id: int | None = None
     parent: trace.SpanContext | None = None
     is_local: bool = False
+
+
+_NOTHING = Origin()
+"""A request that nobody above has a trace of."""
+
+_origin: ContextVar[Origin | None] = ContextVar("pf_monitor_origin", default=None)
+"""What stood above before promptflow put spans of its own in between."""
 
 
 def current_step(context: Context | None = None) -> Step | None:
@@ -52,8 +57,8 @@ attach = context_api.attach
 """Make a context the current one. OpenTelemetry's own: one more call on the way would show in the cost of a chunk."""
 
 
-def detach(token: Token[Context]) -> None:
-    """Go back to the context before. Quietly where that is impossible: a coroutine may be closed from elsewhere."""
+def detach(token: Token[Any]) -> None:
+    """Go back to the context, or the origin, before; quietly where a coroutine that is closed from elsewhere cannot."""
     try:
         token.var.reset(token)
     except (ValueError, RuntimeError):
@@ -65,23 +70,27 @@ def origin_of(context: Context) -> Origin:
 
     Spans that nobody sends are passed over in favour of what is above them: the remote caller.
     """
-    kept = context.get(_ORIGIN)
-    if isinstance(kept, Origin):
-        return kept
-    span = trace.get_current_span(context)
+    kept = _origin.get()
+    return _above(context) if kept is None else kept
+
+
+def keep_origin() -> Token[Origin | None]:
+    """Remember what stands above now, for code that puts spans of its own in between, until `detach`."""
+    return _origin.set(origin_of(context_api.get_current()))
+
+
+def _above(context: Context) -> Origin:
+    span = context.get(_SPAN)
+    if not isinstance(span, trace.Span):
+        return _NOTHING
     above = span.get_span_context()
     if not above.is_valid:
-        return Origin()
+        return _NOTHING
     if not span.is_recording():
         return Origin(above.trace_id, above)
     if _is_unsent(span):
         return Origin(above.trace_id, getattr(span, "parent", None))
     return Origin(above.trace_id, above, is_local=True)
-
-
-def keep_origin(context: Context) -> Context:
-    """Return a context that remembers its origin, for code that puts spans of its own in between."""
-    return context_api.set_value(_ORIGIN, origin_of(context), context)
 
 
 def parent_span(step: Step, context: Context) -> trace.SpanContext:

@@ -19,7 +19,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import context as context_api
 from opentelemetry import trace
 
 from pf_monitor import notices, runtime
@@ -121,7 +120,7 @@ def _prepare(executor: Any) -> Any:
     """Before a line: the flow's environment variables are in place by now, and the caller is still what is above."""
     if runtime.recorder is None:  # else nothing is left to be decided, and where the flow lies need not be asked
         runtime.reconsider(_place(executor))
-    return parentage.attach(parentage.keep_origin(context_api.get_current()))
+    return parentage.keep_origin()
 
 
 def _entry(original: Callable[[Any], Any]) -> Callable[[Any], Any]:

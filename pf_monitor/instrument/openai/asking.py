@@ -16,14 +16,21 @@ _RAW = "x-stainless-raw-response"
 """How the client marks a request whose answer the caller wants to read raw."""
 
 
-def shall_ask(exchange: Exchange, base_url: str, body: Mapping[str, Any]) -> bool:
-    """Whether the usage of this request has to be asked for: it streams, nobody asked yet, and nobody refused."""
-    if not exchange.can_ask_for_usage or body.get("stream") is not True:
+def shall_ask(shape: type[Exchange], model: str, base_url: str, body: Mapping[str, Any]) -> bool:
+    """Whether the usage of this request has to be asked for: it streams, nobody asked yet, and nobody refused.
+
+    Args:
+        shape: The kind of its exchange.
+        model: The model that it asks for.
+        base_url: Where the client sends requests to.
+        body: The request's body.
+    """
+    if not shape.can_ask_for_usage or body.get("stream") is not True:
         return False
     options = body.get("stream_options")
     if isinstance(options, Mapping) and options.get("include_usage") is True:
         return False
-    return (base_url, exchange.requested_model) not in _refusing
+    return (base_url, model) not in _refusing
 
 
 def with_usage(options: Any) -> Any:
@@ -34,12 +41,12 @@ def with_usage(options: Any) -> Any:
     return options.model_copy(update={"json_data": {**body, "stream_options": asked}})
 
 
-def refuses(error: Exception, exchange: Exchange, base_url: str) -> bool:
+def refuses(error: Exception, model: str, base_url: str) -> bool:
     """Whether a server failed because it does not know the option; if so, it is not asked again.
 
     Args:
         error: What the client raised.
-        exchange: The request's exchange.
+        model: The model that was asked for.
         base_url: Where the client sends requests to.
     """
     if getattr(error, "status_code", None) not in (400, 404, 422):
@@ -48,7 +55,7 @@ def refuses(error: Exception, exchange: Exchange, base_url: str) -> bool:
     if "stream_options" not in told and "include_usage" not in told:
         return False
     if len(_refusing) < _MOST_REFUSALS:
-        _refusing.add((base_url, exchange.requested_model))
+        _refusing.add((base_url, model))
     return True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from opentelemetry import trace
@@ -12,11 +12,14 @@ from opentelemetry import trace
 from pf_monitor.instrument import watch
 from pf_monitor.instrument.openai import asking
 from pf_monitor.instrument.openai.answer import NOTHING, OBJECT, Answer, Format, keep_request
+from pf_monitor.instrument.openai.operations import requested_model
 from pf_monitor.model import names
 from pf_monitor.model.kinds import Outcome
 from pf_monitor.tokens.bills import Bill
 
 if TYPE_CHECKING:
+    from opentelemetry.util.types import AttributeValue
+
     from pf_monitor.instrument.openai.operations import Exchange
     from pf_monitor.model.step import Recorder
 
@@ -27,10 +30,28 @@ _MOST_ASKED = 1_000_000
 """Bytes of a request that are read in the pipeline: what is much longer would hold up the whole process there."""
 
 
+class _Endpoint(NamedTuple):
+    """What all calls of a client have in common."""
+
+    provider: str
+    request_id_header: str
+    attributes: Mapping[str, AttributeValue]
+
+
 @lru_cache(maxsize=256)
-def _host_and_port(base_url: str) -> tuple[str, int | None]:
+def _endpoint(base_url: str, *, is_azure: bool) -> _Endpoint:
     address = urlsplit(base_url)
-    return address.hostname or "", address.port
+    host, port = address.hostname or "", address.port
+    is_azure = is_azure or host.endswith(_AZURE_HOSTS)
+    provider = "azure.ai.openai" if is_azure else "openai"
+    attributes: dict[str, AttributeValue] = {
+        names.PROVIDER_NAME: provider,
+        names.SYSTEM: provider,
+        names.SERVER_ADDRESS: host,
+    }
+    if port not in _DEFAULT_PORTS:
+        attributes[names.SERVER_PORT] = port or 0
+    return _Endpoint(provider, "x-ms-client-request-id" if is_azure else "X-Client-Request-Id", attributes)
 
 
 class Call:
@@ -38,7 +59,8 @@ class Call:
 
     Args:
         recorder: Who records it.
-        exchange: The endpoint's shape.
+        shape: The kind of the exchange.
+        request: The request's body, which is the caller's.
         base_url: Where the client sends requests to.
         is_azure: Whether the client is one for Azure OpenAI.
 
@@ -46,26 +68,23 @@ class Call:
         response: The HTTP response, once there is one.
     """
 
-    def __init__(self, recorder: Recorder, exchange: Exchange, base_url: str, *, is_azure: bool) -> None:
-        self.exchange = exchange
+    def __init__(
+        self, recorder: Recorder, shape: type[Exchange], request: Mapping[str, Any], base_url: str, *, is_azure: bool
+    ) -> None:
+        self.request = request
         self.asked_for_usage = False
         self.response: Any = None
+        self._shape = shape
         self._base_url = base_url
         self._headers: dict[str, str] = {}
-        host, port = _host_and_port(base_url)
-        is_azure = is_azure or host.endswith(_AZURE_HOSTS)
-        self._provider = "azure.ai.openai" if is_azure else "openai"
-        self._request_id_header = "x-ms-client-request-id" if is_azure else "X-Client-Request-Id"
-        model = exchange.requested_model
-        name = f"{exchange.operation} {model}" if model else exchange.operation
-        self.step, self.context = watch.begin(recorder, exchange.kind, name, trace.SpanKind.CLIENT)
+        self._endpoint = _endpoint(base_url, is_azure=is_azure)
+        self._model = model = requested_model(request)
+        name = f"{shape.operation} {model}" if model else shape.operation
+        self.step, self.context = watch.begin(recorder, shape.kind, name, trace.SpanKind.CLIENT)
         attributes = self.step.attributes
-        attributes[names.OPERATION_NAME] = exchange.operation
-        attributes[names.PROVIDER_NAME] = attributes[names.SYSTEM] = self._provider
+        attributes[names.OPERATION_NAME] = shape.operation
         attributes[names.REQUEST_MODEL] = model
-        attributes[names.SERVER_ADDRESS] = host
-        if port not in _DEFAULT_PORTS:
-            attributes[names.SERVER_PORT] = port or 0
+        attributes.update(self._endpoint.attributes)
         self._asked: bytes | None = None
         self._has_kept_request = False
 
@@ -76,7 +95,7 @@ class Call:
             options: As the caller wrote them.
         """
         self._headers = self._wanted_headers(options.headers)
-        self.asked_for_usage = asking.shall_ask(self.exchange, self._base_url, options.json_data)
+        self.asked_for_usage = asking.shall_ask(self._shape, self._model, self._base_url, self.request)
         return asking.with_usage(options) if self.asked_for_usage else options
 
     def is_refusal(self, error: Exception) -> bool:
@@ -85,7 +104,7 @@ class Call:
         Args:
             error: What the client raised.
         """
-        if self.asked_for_usage and asking.refuses(error, self.exchange, self._base_url):
+        if self.asked_for_usage and asking.refuses(error, self._model, self._base_url):
             self.asked_for_usage = False
             return True
         return False
@@ -115,7 +134,7 @@ class Call:
         printable = request_id if request_id.isascii() and request_id.isprintable() else trace_id
         ours = {
             "traceparent": f"00-{trace_id}-{own.span_id:016x}-01",
-            self._request_id_header: printable[:512],
+            self._endpoint.request_id_header: printable[:512],
         }
         if given and isinstance(given, Mapping):
             theirs = {name.lower() for name in given}
@@ -167,14 +186,14 @@ class Call:
             form: How what has been answered is read.
             answered: That: its bytes, or an object, which is read at once since the caller may change it.
         """
-        step, exchange = self.step, self.exchange
+        step = self.step
         if step.ended:
             return
-        answer = Answer(type(exchange), self._asked, form, answered, self._provider, exchange.requested_model)
+        answer = Answer(self._shape, self._asked, form, answered, self._endpoint.provider, self._model)
         bill = Bill(answer.spent)
         if self._asked is None:
             self._keep_request()
-            spent = answer.spent(exchange.request)
+            spent = answer.spent(self.request)
             bill = Bill(lambda: spent)
         if form is OBJECT or not answer.may_wait():
             bill.settle()
@@ -189,4 +208,4 @@ class Call:
         if self._has_kept_request:
             return
         self._has_kept_request = True
-        keep_request(self.step, self.exchange)
+        keep_request(self.step, self._shape(self.request))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pf_monitor import notices, runtime
 from pf_monitor.instrument.openai.answer import JSON
 from pf_monitor.instrument.openai.call import Call
-from pf_monitor.instrument.openai.operations import exchange_for
+from pf_monitor.instrument.openai.operations import shape_of
 from pf_monitor.instrument.openai.streams import Recording, watch
 from pf_monitor.instrument.parentage import attach, detach
 from pf_monitor.model.kinds import Outcome
@@ -158,13 +158,14 @@ def _leave(mine: Token[Call | None]) -> None:
 def _open(client: Any, options: Any, azure: tuple[type, ...]) -> Call | None:
     """Begin the step of a request, or return None for one that is not a model call."""
     try:
-        exchange = exchange_for(options.method, options.url, options.json_data)
-        if exchange is None:
+        request = options.json_data
+        shape = shape_of(options.method, options.url, request)
+        if shape is None:
             return None
         recorder = runtime.recorder or runtime.decide()
         if recorder is None:
             return None
-        return Call(recorder, exchange, _text_of(client.base_url), is_azure=isinstance(client, azure))
+        return Call(recorder, shape, request, _text_of(client.base_url), is_azure=isinstance(client, azure))
     except Exception as error:  # noqa: BLE001 - never into the caller
         notices.say_once("openai-begin", "pf_monitor could not begin a model call: %r", error)
         return None
@@ -196,7 +197,7 @@ def _answered(call: Call, answer: Any) -> None:
             else:
                 call.end(Outcome.OK, JSON, body)
         else:
-            is_stream = call.exchange.request.get("stream") is True
+            is_stream = call.request.get("stream") is True
             watch(response, Recording(call, is_stream=is_stream, hides_usage=call.asked_for_usage))
     except Exception as error:  # noqa: BLE001 - never into the caller
         notices.say_once("openai-answer", "pf_monitor could not read an answer: %r", error)

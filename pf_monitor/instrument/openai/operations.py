@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
@@ -63,11 +64,6 @@ class Exchange(ABC):
         self.model: str | None = None
         self.response_id: str | None = None
         self.finish_reasons: list[str] = []
-
-    @property
-    def requested_model(self) -> str:
-        """The model that was asked for; empty where the address alone says it."""
-        return lenient.text(self.request.get("model"))
 
     def request_attributes(self) -> dict[str, AttributeValue]:
         """Return what is known before the call."""
@@ -352,21 +348,30 @@ _ENDPOINTS: dict[str, type[Exchange]] = {
 """By how the path ends, the longer endings first."""
 
 
-def exchange_for(method: str, url: str, body: Any) -> Exchange | None:
-    """Return the exchange that a request begins, or None when it is not a model call.
+def shape_of(method: str, url: str, body: Any) -> type[Exchange] | None:
+    """Return the shape of the exchange that a request begins, or None when it is not a model call.
 
     Args:
         method: The HTTP method.
         url: The path, below `/v1` or below Azure's `/openai/deployments/NAME`.
         body: The body of the request.
     """
-    if method.lower() != "post" or not (type(body) is dict or isinstance(body, Mapping)):
+    if type(body) is dict or isinstance(body, Mapping):
+        return _shape_at(method, url)
+    return None
+
+
+@lru_cache(maxsize=256)
+def _shape_at(method: str, url: str) -> type[Exchange] | None:
+    if method.lower() != "post":
         return None
     path = url.partition("?")[0]
-    for ending, exchange in _ENDPOINTS.items():
-        if path.endswith(ending):
-            return exchange(body)
-    return None
+    return next((shape for ending, shape in _ENDPOINTS.items() if path.endswith(ending)), None)
+
+
+def requested_model(request: Mapping[str, Any]) -> str:
+    """Return the model that a request's body asks for; empty where the address alone says it."""
+    return lenient.text(request.get("model"))
 
 
 def _message(message: Any) -> dict[str, Any]:
