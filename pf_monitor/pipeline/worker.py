@@ -30,6 +30,11 @@ OVERLOAD = QUEUE_LENGTH // 2
 _LOOK_S = 0.02
 """How often a resting thread looks whether there is too much, in seconds."""
 
+_LAST_BATCH_S = 0.5
+"""How long a thread that was told to end is waited for beyond the time it was given, in seconds. Python ends a thread
+that still runs when the process does wherever it is; within a library in C++, such as google-re2, that ends the process
+too, with an abort in the place of its own exit status."""
+
 _URGENT_LENGTH = 2 * QUEUE_LENGTH
 """Room for what is urgent: what was taken out to be thinned comes back beside all that has come meanwhile."""
 
@@ -60,6 +65,8 @@ class Worker(Generic[T]):
         self._delay_s = delay_s
         self._queue: deque[T] = deque()
         self._stopping = threading.Event()
+        self._is_late = False
+        """Whether the time for stopping is over, and what is left is given up."""
         self.dropped = 0
         self._begin()
         # A forked child has neither the thread nor a right to what its parent is about to send.
@@ -108,11 +115,14 @@ class Worker(Generic[T]):
         return not self._queue
 
     def stop(self, timeout: float) -> None:
-        """Deliver what is left, and end the thread."""
+        """Deliver what is left, as far as there is time, and end the thread; a batch that it has begun it ends."""
         self._stopping.set()
         self._wake.set()
         deadline = time.monotonic() + timeout
         self._thread.join(timeout)
+        if self._thread.is_alive():
+            self._is_late = True
+            self._thread.join(_LAST_BATCH_S)
         if self._queue:
             self.flush(max(0.0, deadline - time.monotonic()))
 
@@ -141,7 +151,7 @@ class Worker(Generic[T]):
                     self._deliver_batch()
                 self._rest((time.perf_counter() - begun) * self._rest_ratio)
         with self._delivering:
-            while self._queue:
+            while self._queue and not self._is_late:
                 self._deliver_batch()
 
     def _rest(self, left_s: float) -> None:

@@ -201,6 +201,21 @@ def test_a_flush_gives_up_in_time():
     worker.stop(30)
 
 
+def test_a_worker_whose_time_is_over_ends_with_the_batch_that_it_has_begun():
+    before = set(threading.enumerate())
+    delivered = []
+
+    def deliver(batch):
+        delivered.extend(batch)
+        worker.put("there is always more")
+
+    worker = Worker(deliver, delay_s=0)
+    worker.put("first")
+    worker.stop(0.01)
+    assert not {thread for thread in threading.enumerate() if thread.name == "pf_monitor"} - before
+    assert set(delivered) <= {"first", "there is always more"}
+
+
 def test_a_request_is_sent_without_another_one_after_it(fresh_insights, unmonitored, monkeypatch):
     sink = ApplicationInsights(connection_string(fresh_insights), patience=Patience(look_s=3600))
     recorder = PipelineRecorder(Settings(enabled=True), sink, delay_s=3600)
