@@ -27,7 +27,6 @@ from pf_monitor.instrument.definition import ATTRIBUTE, Definition
 from pf_monitor.instrument.generators import ITERATORS, alike, drive_any, drive_async_generator, drive_generator
 from pf_monitor.instrument.parentage import attach, detach
 from pf_monitor.instrument.recording import Begun, Recording, Waiting, begin
-from pf_monitor.model.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -162,7 +161,7 @@ def _returned(recording: Recording, output: Any) -> Any:
     definition = recording.definition
     if _is_stream(definition, output):
         return drive_any(Begun(recording), output)
-    if definition.kind is Kind.FLOW and type(output) is dict:
+    if definition.kind.is_flow and type(output) is dict:
         streams = [key for key, value in output.items() if _is_stream(definition, value)]
         if len(streams) == 1:  # prompt flow allows one field to stream
             key = streams[0]

@@ -61,7 +61,7 @@ def begin(
         trace_id = origin.trace_id or recorder.new_trace_id()
         parent = origin.parent
         correlated = correlation.for_new_request(context, lambda: f"{recorder.new_trace_id():032x}")
-        if kind is Kind.FLOW:
+        if kind.is_flow:
             if origin.is_local:
                 _mark_request(trace.get_current_span(context), name, correlated)
             else:
@@ -90,15 +90,15 @@ def take_inputs(step: Step, inputs: dict[str, Any], mapping: ColumnMapping | Non
         inputs: The arguments by name.
         mapping: The flow's column mapping.
     """
-    if step.kind is Kind.FLOW and step.flow is not None:
+    if step.kind.is_flow and step.flow is not None:
         step.flow.wanted = columns.wanted_outputs(mapping)
     if not step.recorder.capture_content:
         return
-    if step.kind is Kind.FLOW:
+    if step.kind.is_flow:
         columns.take_inputs(step, inputs, mapping)
         return
     step.keep(names.INPUTS, content.to_json(inputs))
-    if step.kind is Kind.RETRIEVAL:
+    if step.kind.is_retrieval:
         query = next((inputs[n] for n in _QUERY_NAMES if isinstance(inputs.get(n), str)), None)
         if query is None:
             query = next((value for value in inputs.values() if isinstance(value, str)), None)
@@ -157,7 +157,7 @@ def outcome_of(error: BaseException) -> Outcome:
 
 def _take_output(step: Step, output: Any, mapping: ColumnMapping | None, outcome: Outcome) -> None:
     flow = step.flow
-    if step.kind is Kind.FLOW:
+    if step.kind.is_flow:
         if step.recorder.capture_content:
             columns.take_output(step, output, mapping, ended_well=outcome is Outcome.OK)
         return
@@ -168,7 +168,7 @@ def _take_output(step: Step, output: Any, mapping: ColumnMapping | None, outcome
     step.keep(names.OUTPUT, content.to_json(output))
     if flow is not None:
         columns.take_node_output(flow, step.name, output)
-        if step.kind is Kind.RETRIEVAL:
+        if step.kind.is_retrieval:
             flow.retrieved = content.to_text(output)
 
 

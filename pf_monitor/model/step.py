@@ -249,8 +249,8 @@ class Step(Span):
         self.within: FlowRun | None = parent.flow if parent is not None else None
         """The flow run that this step counts for: of a flow within another flow, the outer one."""
         self.flow: FlowRun | None = self.within
-        self.node: str | None = parent.node if parent is not None and kind is not Kind.FLOW else None
-        if kind is Kind.FLOW:
+        self.node: str | None = parent.node if parent is not None and not kind.is_flow else None
+        if kind.is_flow:
             self.flow = FlowRun(name, context)
         elif not kind.is_model_call:
             self.node = name
@@ -366,7 +366,7 @@ class Step(Span):
             self.duration_ns = self.elapsed_ns()
             if self.within is not None and self.within.ended and not self.counted_in_flow:
                 self.attributes[names.LATE] = "true"
-            if self.kind is Kind.FLOW and self.flow is not None:
+            if self.kind.is_flow and self.flow is not None:
                 self.flow.ended = True
             self.outcome = outcome
         self.recorded_errors = None
