@@ -88,7 +88,7 @@ def for_new_request(context: Context, new_id: Callable[[], str]) -> dict[str, st
         new_id: Makes a request id where nobody gave one.
     """
     correlation = dict(_ambient.get())
-    for key, value in baggage.get_all(context).items() if context else ():
+    for key, value in baggage.get_all(context).items():
         if (name := _BAGGAGE.get(key)) is not None and isinstance(value, str) and value:
             correlation.setdefault(name, beginning(value, _LONGEST_VALUE))
     if names.REQUEST_ID not in correlation:

@@ -268,7 +268,7 @@ def _template_on_its_own_span(original: Callable[..., Any]) -> Callable[..., Any
 
 def _recorded_prompty(prompty: Any, original: Callable[..., Any]) -> Callable[..., Any]:
     kind = Kind.FLOW if parentage.current_step() is None else Kind.NODE
-    mapping = columns.mapping_from_environment() if kind is Kind.FLOW else None
+    mapping = columns.mapping_from_environment() if kind.is_flow else None
     return wrap(define(original, kind, str(prompty._name), mapping, takes_iterators=True))
 
 

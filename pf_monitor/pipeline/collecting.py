@@ -135,7 +135,7 @@ def _outermost(step: Step) -> Step:
     """Return the flow that a step belongs to: of a flow within a flow, the outer one."""
     found, above = step, step.parent
     while above is not None:
-        if above.kind is Kind.FLOW:
+        if above.kind.is_flow:
             found = above
         above = above.parent
     return found
@@ -143,14 +143,14 @@ def _outermost(step: Step) -> Step:
 
 def _run_of(step: Step) -> SpanContext:
     top = _outermost(step)
-    if top.kind is Kind.FLOW or step.flow is None:
+    if top.kind.is_flow or step.flow is None:
         return top.context
     return step.flow.context
 
 
 def _rows(item: Item, *, is_run: bool) -> Iterator[tuple[Collection, dict[str, Any]]]:
     """Yield what is collected of a step, by collection."""
-    if item.step.kind is Kind.FLOW:
+    if item.step.kind.is_flow:
         inputs = _with_rest(item, (names.QUESTION, names.GROUND_TRUTH), names.INPUTS)
         output = _with_rest(item, (names.ANSWER, names.CONTEXT), names.OUTPUT)
         if is_run:
@@ -185,7 +185,7 @@ def _said(item: Item) -> dict[str, str]:
         said = {"inputs": _json(messages), "output": content.get(names.OUTPUT_MESSAGES, "")}
     else:
         said = {"inputs": content.get(names.INPUTS, ""), "output": content.get(names.OUTPUT, "")}
-    if item.step.kind is Kind.RETRIEVAL:
+    if item.step.kind.is_retrieval:
         said["retrieval.query"] = content.get(names.RETRIEVAL_QUERY, "")
         said["retrieval.documents"] = _json(list(_documents(content.get(names.OUTPUT, ""))))
     return {name: text for name, text in said.items() if text}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from pf_monitor.model import names
-from pf_monitor.model.kinds import Kind, Outcome
+from pf_monitor.model.kinds import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +73,7 @@ class Metrics:
 
     def record(self, step: Step) -> None:
         """Record a step that has ended."""
-        if step.kind is Kind.FLOW:
+        if step.kind.is_flow:
             self._record_flow(step)
         elif step.kind.is_model_call:
             self._record_call(step)
