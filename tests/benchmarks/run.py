@@ -100,7 +100,7 @@ def main(
     if as_json:
         told_all = {name: [{**asdict(f), "met": f.met} for f in figures] for name, figures in found.items()}
         told_whole = {"figures": told_all, "notes": notes, "failures": failures}
-        print(json.dumps({"python": platform.python_version(), **told_whole}, indent=2))  # noqa: T201
+        print(json.dumps({"python": platform.python_version(), **told_whole}, indent=2))  # noqa: T201 - what the program is for
     else:
         _print(found, [*notes, *failures])
     if failures or any(figure.met is False for figures in found.values() for figure in figures):

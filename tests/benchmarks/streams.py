@@ -77,7 +77,7 @@ def sync(port: str, usage: str) -> tuple[float, float, float]:
 def asynchronous(port: str, usage: str) -> tuple[float, float, float]:
     import openai
 
-    import pf_monitor  # noqa: F401
+    import pf_monitor  # noqa: F401 - likewise
 
     client = openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none")
     loop = asyncio.new_event_loop()

@@ -26,7 +26,7 @@ from pf_monitor.settings import Settings
 
 
 def fitted(**content):
-    item = Item(None)  # type: ignore[arg-type]
+    item = Item(None)  # type: ignore[arg-type]  # no step is needed
     item.content = {name: to_text(text) for name, text in content.items()}
     return fit(item).attributes
 

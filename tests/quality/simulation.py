@@ -90,4 +90,4 @@ def _judged(chance: random.Random, is_good: bool, *, accurate: bool) -> bool:
 
 if __name__ == "__main__":
     for accurate in (True, False):
-        print("judge always right" if accurate else "judge of known accuracy", simulate(accurate=accurate))  # noqa: T201
+        print("judge always right" if accurate else "judge of known accuracy", simulate(accurate=accurate))  # noqa: T201 - what the program is for

@@ -78,7 +78,7 @@ def test_overview(store: Store, hour: Scope) -> None:
 def test_the_series_add_up_to_the_numbers(store: Store, hour: Scope) -> None:
     found = overview(store, hour)
     for name in ("requests", "failed", "model_calls", "prompt_tokens", "completion_tokens", "cost_usd"):
-        assert sum(point[name] or 0 for point in found["series"]) == found["now"][name]  # type: ignore[literal-required]
+        assert sum(point[name] or 0 for point in found["series"]) == found["now"][name]  # type: ignore[literal-required]  # names of a loop
 
 
 def test_a_part_of_the_range_at_its_end_is_shown_too(store: Store) -> None:
@@ -146,7 +146,7 @@ def test_quality(store: Store, hour: Scope) -> None:
         "coverage": 4 / 12,
     }
     fluency = found["metrics"][0]
-    assert [fluency[name] for name in ("pass_rate", "pass_low", "violation_rate", "average_low")] == [None] * 4  # type: ignore[literal-required]
+    assert [fluency[name] for name in ("pass_rate", "pass_low", "violation_rate", "average_low")] == [None] * 4  # type: ignore[literal-required]  # likewise
     assert [(one["metric"], len(one["points"])) for one in found["series"]] == [
         ("fluency", 60),
         ("groundedness", 60),
@@ -164,7 +164,7 @@ def test_operations(store: Store, hour: Scope) -> None:
     assert found["now"] == NUMBERS
     assert found["throttled"] == 1
     assert [row["type"] for row in found["errors"]] == ["ValueError", "openai.RateLimitError"]
-    assert [len(found[name]) for name in ("series", "call_series", "processes")] == [60, 60, 60]  # type: ignore[literal-required]
+    assert [len(found[name]) for name in ("series", "call_series", "processes")] == [60, 60, 60]  # type: ignore[literal-required]  # names of a loop
     assert [point["t"][14:16] for point in found["call_series"] if point["throttled"]] == ["10"]
     assert [point["cpu_percent"] for point in found["processes"] if point["cpu_percent"] is not None] == [50, 150, 20]
     assert found["processes"][5]["memory_bytes_max"] == 300e6

@@ -159,7 +159,7 @@ def test_the_numbers_are_those_of_the_query(window: Open, served: Scene) -> None
 
     expected = numbers(served.source, Scope.of_last("1d", datetime.now(UTC)))
     keys = ("requests", "error_rate", "total_tokens", "cost_usd", "p50_ms", "p95_ms", "p99_ms", "model_calls")
-    assert {key: visit.number(key) for key in keys} == {key: expected[key] for key in keys}  # type: ignore[literal-required]
+    assert {key: visit.number(key) for key in keys} == {key: expected[key] for key in keys}  # type: ignore[literal-required]  # names of a loop
     assert expected["requests"] == len(served.answers)
 
 
