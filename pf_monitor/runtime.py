@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,12 @@ _flow_places: list[Path] = []
 _MOST_PLACES = 100
 _pipeline: PipelineRecorder | None = None
 
+_LOOK_AGAIN_S = 1.0
+"""How long what the flow files say is taken to hold once it is settled that nothing is recorded, in seconds: a server
+that is not monitored shall not look at them for each request."""
+_settled: tuple[float, str] | None = None
+"""When that was, on the monotonic clock, and what the environment's switch said; None where it is on, or stopped."""
+
 
 def decide() -> Recorder | None:
     """Settle whether the monitor is on, and start it if so.
@@ -53,7 +60,7 @@ def decide() -> Recorder | None:
     Returns:
         What records, or None when nothing shall be.
     """
-    global off  # noqa: PLW0603 - a module attribute is the cheapest switch to look at
+    global off, _settled  # noqa: PLW0603 - a module attribute is the cheapest switch to look at
     with _lock:
         if off or recorder is not None:
             return recorder
@@ -79,11 +86,12 @@ def decide() -> Recorder | None:
         except Exception as error:  # noqa: BLE001 - the flow must run, whatever is wrong with us
             notices.say_once("start", "pf_monitor records nothing: it could not start (%r).", error)
         off = recorder is None
+        _settled = (time.monotonic(), os.environ.get(ENABLED, "")) if off else None
         return recorder
 
 
 def reconsider(flow_place: Path | None = None) -> None:
-    """Let the next call decide anew, if nothing is recorded so far.
+    """Let the next call decide anew, if nothing is recorded so far and that is not just settled.
 
     Args:
         flow_place: The file or the folder of the flow that is about to run, to be looked at too.
@@ -94,8 +102,17 @@ def reconsider(flow_place: Path | None = None) -> None:
     with _lock:
         if flow_place is not None and flow_place not in _flow_places and len(_flow_places) < _MOST_PLACES:
             _flow_places.append(flow_place)
+        elif off and _is_just_settled():
+            return
         if recorder is None:
             off = False
+
+
+def _is_just_settled() -> bool:
+    if _settled is None:
+        return False
+    when, switch = _settled
+    return time.monotonic() - when < _LOOK_AGAIN_S and os.environ.get(ENABLED, "") == switch
 
 
 def _is_wanted() -> bool:
@@ -188,9 +205,9 @@ def stop(timeout: float = 5.0) -> None:
     Args:
         timeout: How long to wait at most, in seconds.
     """
-    global recorder, _pipeline, off
+    global recorder, _pipeline, off, _settled
     with _lock:
-        running, _pipeline, recorder, off = _pipeline, None, None, True
+        running, _pipeline, recorder, off, _settled = _pipeline, None, None, True, None
     if running is not None:
         running.shutdown(timeout)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,6 +57,47 @@ def test_the_environment_wins_over_the_flow_file(unmonitored, tmp_path, monkeypa
     monkeypatch.setenv("PF_MONITOR_ENABLED", "false")
     flow("q")
     assert runtime.recorder is None
+
+
+def test_a_line_of_a_flow_that_is_off_looks_at_its_file_once_a_second(unmonitored, tmp_path, monkeypatch):
+    """Each line of each request asks: for a second, what the file said holds; the next line after it looks again."""
+    file = tmp_path / "flow.flex.yaml"
+    file.write_text("environment_variables:\n  PF_MONITOR_ENABLED: false\n")
+    now = [100.0]
+    monkeypatch.setattr(runtime, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def runs_a_line():
+        runtime.reconsider(tmp_path)
+        return flow("q") == "q" and runtime.recorder is not None
+
+    assert not runs_a_line()
+    file.write_text("environment_variables:\n  PF_MONITOR_ENABLED: true\n")
+    now[0] += 0.9
+    assert not runs_a_line()
+    now[0] += 0.2
+    assert runs_a_line()
+
+
+def test_the_switch_in_the_environment_is_seen_at_the_next_line(unmonitored, tmp_path, monkeypatch):
+    """promptflow puts a flow's own variables there, right before its first line."""
+    runtime.reconsider(tmp_path)
+    flow("q")
+    assert runtime.off
+    monkeypatch.setenv("PF_MONITOR_ENABLED", "true")
+    runtime.reconsider(tmp_path)
+    flow("q")
+    assert runtime.recorder is not None
+
+
+def test_another_flow_is_looked_at_before_its_first_line(unmonitored, tmp_path):
+    runtime.reconsider(tmp_path)
+    flow("q")
+    assert runtime.off
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "flow.dag.yaml").write_text("environment_variables:\n  PF_MONITOR_ENABLED: true\n")
+    runtime.reconsider(tmp_path / "other")
+    flow("q")
+    assert runtime.recorder is not None
 
 
 def test_references_to_connections_are_left_to_promptflow(unmonitored, tmp_path):
