@@ -84,7 +84,7 @@ def take_inputs(step: Step, inputs: Mapping[str, Any], mapping: ColumnMapping | 
             step.keep(column, content.to_text(found[1]))
             carried.add(found[0])
     if rest := {name: value for name, value in inputs.items() if name not in carried}:
-        step.keep(names.INPUTS, content.to_json(rest))
+        content.keep(step, names.INPUTS, rest)
 
 
 def take_node_output(flow: FlowRun, node: str, output: Any) -> None:
@@ -142,13 +142,13 @@ def _keep_rest(step: Step, output: Any, *, single: bool, whole: bool, carried: s
     if whole or output is None:
         return
     if single:
-        step.keep(names.OUTPUT, content.to_json(output))
+        content.keep(step, names.OUTPUT, output)
     elif rest := {name: value for name, value in _members(output).items() if name not in carried}:
-        step.keep(names.OUTPUT, content.to_json(rest))
+        content.keep(step, names.OUTPUT, rest)
 
 
 def _members(output: Any) -> Mapping[str, Any]:
-    if isinstance(output, Mapping):
+    if type(output) is dict or isinstance(output, Mapping):
         return output
     return {name: value for name, value in vars(output).items() if not name.startswith("_")}
 

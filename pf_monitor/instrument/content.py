@@ -13,13 +13,16 @@ import enum
 import math
 import pathlib
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from pf_monitor.model.cutting import beginning
 from pf_monitor.model.step import Text, qualified_name
+
+if TYPE_CHECKING:
+    from pf_monitor.model.step import Step
 
 BUDGET = 60_000
 """Characters kept of one value: what an item of Application Insights can hold (64 KB)."""
@@ -27,6 +30,8 @@ BUDGET = 60_000
 _MOST_ELEMENTS = 5_000
 _DEEPEST = 32
 _SMALL = 2_000
+_FEW = 20
+_SCALARS = frozenset({int, float, bool, type(None)})
 _MODEST = 20_000
 """Characters of a value of plain types that needs no walk: far from any limit, whatever it consists of."""
 _CONTAINER, _ELEMENT = 500, 5
@@ -65,6 +70,30 @@ def to_json(value: Any) -> Text:
     return Text(text, len(text) + budget.left_out)
 
 
+def keep(step: Step, name: str, value: Any) -> None:
+    """Keep a value on a step as JSON. A small one is written later, away from the user's path.
+
+    Args:
+        step: The step.
+        name: Its attribute.
+        value: Any object at all; it may change from now on.
+    """
+    if _is_small(value):
+        if step.unwritten is None:
+            step.unwritten = {}
+            step.unfinished = _write
+        kind = type(value)
+        step.unwritten[name] = value.copy() if kind is dict or kind is list else value
+    else:
+        step.keep(name, to_json(value))
+
+
+def _write(step: Step) -> None:
+    for name, value in (step.unwritten or {}).items():
+        step.keep(name, to_json(value))
+    step.unwritten = None
+
+
 def copied(value: Any, budget: Budget) -> Any:
     """Return a value made of JSON's types alone, which shares nothing with it that could change or be kept alive.
 
@@ -73,7 +102,8 @@ def copied(value: Any, budget: Budget) -> Any:
         budget: What may be spent on it, and on others with it.
     """
     if _is_small(value):
-        return dict(value) if type(value) is dict else value
+        kind = type(value)
+        return value.copy() if kind is dict or kind is list else value
     return _plain(value, budget, 0)
 
 
@@ -114,17 +144,18 @@ class Budget:
 
 
 def _is_small(value: Any) -> bool:
-    """Whether a value is a scalar or a flat dict of short scalars: then it needs no walk."""
-    if type(value) is dict:
-        return len(value) <= 20 and all(type(k) is str and _is_short(v) for k, v in value.items())
-    return _is_short(value)
-
-
-def _is_short(value: Any) -> bool:
+    """Whether a value is a short scalar, or a flat dict or list of a few: it needs no walk, and a copy is cheap."""
     kind = type(value)
-    if kind is str:
-        return len(value) <= _SMALL
-    return value is None or kind is int or kind is float or kind is bool
+    if kind is not dict and kind is not list:
+        return len(value) <= _SMALL if kind is str else kind in _SCALARS
+    if len(value) > _FEW:
+        return False
+    members: Sequence[Any] = (*value, *value.values()) if kind is dict else value
+    for member in members:
+        kind = type(member)
+        if not (len(member) <= _SMALL if kind is str else kind in _SCALARS):
+            return False
+    return True
 
 
 def _room_after(value: Any, room: int) -> int:

@@ -53,13 +53,13 @@ class Definition:
 
     def inputs(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of a call by name, defaults included."""
-        inputs = dict(self.defaults)
+        inputs = {**self.defaults}
         given = args[self.skipped :] if self.skipped else args
-        if given:
-            inputs.update(zip(self.parameters, given, strict=False))
-            if len(given) > len(self.parameters):
-                inputs["args"] = list(given[len(self.parameters) :])
-        inputs.update(kwargs)
+        inputs |= dict(zip(self.parameters, given))  # noqa: B905 - to say so would take as long as all of this
+        if len(given) > len(self.parameters):
+            inputs["args"] = list(given[len(self.parameters) :])
+        if kwargs:
+            inputs.update(kwargs)
         return inputs
 
 

@@ -404,13 +404,16 @@ def hook_cli_telemetry(module: ModuleType) -> None:
 
 def _folder(executor: Any) -> Path | None:
     folder = getattr(executor, "_working_dir", None)
-    return _resolved(folder, None if Path(folder).is_absolute() else Path.cwd()) if folder is not None else None
+    if folder is None:
+        return None
+    place = folder if isinstance(folder, Path) else Path(folder)
+    return _resolved(place, None if place.is_absolute() else Path.cwd())
 
 
 @functools.lru_cache(maxsize=64)
-def _resolved(folder: str | Path, _below: Path | None) -> Path:
+def _resolved(folder: Path, _below: Path | None) -> Path:
     """Resolve a flow's folder; once, since every line asks, and the file system takes its time."""
-    return Path(folder).resolve()
+    return folder.resolve()
 
 
 def _place(executor: Any) -> Path | None:

@@ -70,16 +70,12 @@ def begin(
         trace_id = above.context.trace_id
         parent = parentage.parent_span(above, context)
         correlated = above.correlation
-    own = _span_context(trace_id, recorder.new_span_id())
+    # Its own constructor takes three times as long, to check ids of ours.
+    own = tuple.__new__(trace.SpanContext, (trace_id, recorder.new_span_id(), *_OF_ALL))
     step = Step(recorder, kind, name, span_kind, own, parent, above, correlated, recorder.now_ns(), recorder.tick())
     if (operation := _OPERATIONS.get(kind)) is not None:
         step.attributes[names.OPERATION_NAME] = operation
     return step, parentage.activate(step, context)
-
-
-def _span_context(trace_id: int, span_id: int) -> trace.SpanContext:
-    """Return a span context like the others. Its own constructor takes three times as long, to check ids of ours."""
-    return tuple.__new__(trace.SpanContext, (trace_id, span_id, *_OF_ALL))
 
 
 def take_inputs(step: Step, inputs: dict[str, Any], mapping: ColumnMapping | None = None) -> None:
@@ -97,7 +93,7 @@ def take_inputs(step: Step, inputs: dict[str, Any], mapping: ColumnMapping | Non
     if step.kind.is_flow:
         columns.take_inputs(step, inputs, mapping)
         return
-    step.keep(names.INPUTS, content.to_json(inputs))
+    content.keep(step, names.INPUTS, inputs)
     if step.kind.is_retrieval:
         query = next((inputs[n] for n in _QUERY_NAMES if isinstance(inputs.get(n), str)), None)
         if query is None:
@@ -116,7 +112,11 @@ def complete(step: Step, output: Any, mapping: ColumnMapping | None = None, outc
         outcome: How it ended.
     """
     try:
-        _take_output(step, output, mapping, outcome)
+        if step.kind.is_flow:
+            if step.recorder.capture_content:
+                columns.take_output(step, output, mapping, ended_well=outcome is Outcome.OK)
+        else:
+            _take_output(step, output, outcome)
     except Exception as error:  # noqa: BLE001 - never into the flow
         notices.say_once("output", "pf_monitor could not keep an output of %s: %r", step.name, error)
     step.finish(outcome)
@@ -155,17 +155,13 @@ def outcome_of(error: BaseException) -> Outcome:
     return Outcome.CANCELLED if isinstance(error, CANCELLATIONS) else Outcome.ERROR
 
 
-def _take_output(step: Step, output: Any, mapping: ColumnMapping | None, outcome: Outcome) -> None:
+def _take_output(step: Step, output: Any, outcome: Outcome) -> None:
     flow = step.flow
-    if step.kind.is_flow:
-        if step.recorder.capture_content:
-            columns.take_output(step, output, mapping, ended_well=outcome is Outcome.OK)
-        return
     if flow is not None:
         flow.nodes.add(step.name)
     if not step.recorder.capture_content or (output is None and outcome is not Outcome.OK):
         return
-    step.keep(names.OUTPUT, content.to_json(output))
+    content.keep(step, names.OUTPUT, output)
     if flow is not None:
         columns.take_node_output(flow, step.name, output)
         if step.kind.is_retrieval:

@@ -114,12 +114,17 @@ def usual(column: str, members: Any) -> tuple[str, Any] | None:
 def has_members(value: Any) -> bool:
     """Whether a value has named members (a mapping, a dataclass, a model), rather than being one value."""
     kind = type(value)  # never the value itself, whose answer may be an exception
-    return issubclass(kind, Mapping) or hasattr(kind, "__dataclass_fields__") or hasattr(kind, "model_fields")
+    return (
+        kind is dict
+        or issubclass(kind, Mapping)
+        or hasattr(kind, "__dataclass_fields__")
+        or hasattr(kind, "model_fields")
+    )
 
 
 def _member(value: Any, part: str | int) -> Any:
     try:
-        if isinstance(value, Mapping):
+        if type(value) is dict or isinstance(value, Mapping):
             return value.get(part, MISSING)
         if isinstance(part, int):
             return value[part] if isinstance(value, (list, tuple)) and part < len(value) else MISSING

@@ -218,6 +218,7 @@ class Step(Span):
         "sums",
         "time_to_first_chunk_ns",
         "unfinished",
+        "unwritten",
         "within",
     )
 
@@ -271,6 +272,8 @@ class Step(Span):
         self.time_to_first_chunk_ns: int | None = None
         self.unfinished: Callable[[Step], None] | None = None
         """What is left to do to the step before it can be sent, and need not be done on the user's path."""
+        self.unwritten: dict[str, object] | None = None
+        """Content that is still to be written as text, by attribute."""
         self.stands_for: object = None
         """A function beneath that this step records already."""
         self.recorded_errors: set[tuple[int, str]] | None = None
@@ -287,7 +290,7 @@ class Step(Span):
 
     def elapsed_ns(self) -> int:
         """Return how long the step has been running, in nanoseconds."""
-        return max(0, self.recorder.tick() - self.start_tick)
+        return self.recorder.tick() - self.start_tick
 
     def keep(self, name: str, text: Text) -> None:
         """Keep a piece of content.
@@ -363,7 +366,7 @@ class Step(Span):
         with _lock:
             if self.outcome is not None:
                 return
-            self.duration_ns = self.elapsed_ns()
+            self.duration_ns = self.recorder.tick() - self.start_tick
             if self.within is not None and self.within.ended and not self.counted_in_flow:
                 self.attributes[names.LATE] = "true"
             if self.kind.is_flow and self.flow is not None:

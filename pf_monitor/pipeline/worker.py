@@ -82,7 +82,8 @@ class Worker(Generic[T]):
         Returns:
             Whether it was taken.
         """
-        if len(self._queue) >= QUEUE_LENGTH and (not urgent or len(self._queue) >= _URGENT_LENGTH):
+        waiting = len(self._queue)
+        if waiting >= QUEUE_LENGTH and (not urgent or waiting >= _URGENT_LENGTH):
             self.dropped += 1
             notices.say_once(
                 "queue-full",
@@ -91,7 +92,7 @@ class Worker(Generic[T]):
             )
             return False
         self._queue.append(thing)
-        if len(self._queue) >= BATCH_LENGTH and not self._wake.is_set():
+        if waiting + 1 >= BATCH_LENGTH and not self._wake.is_set():
             self._wake.set()
         return True
 

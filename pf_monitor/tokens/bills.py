@@ -33,6 +33,9 @@ class Spent(NamedTuple):
     known_usd: float | None = None
 
 
+_NOT_YET = Spent()
+
+
 class Bill:
     """What one call spent. Several ask for it: the call's own item, and the sums of what is above it.
 
@@ -44,7 +47,7 @@ class Bill:
 
     def __init__(self, find: Callable[[], Spent]) -> None:
         self._find: Callable[[], Spent] | None = find
-        self._spent = Spent()
+        self._spent = _NOT_YET
         self._usd: float | None = None
         self._is_priced = False
 

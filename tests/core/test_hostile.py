@@ -81,6 +81,32 @@ def test_hostile_arguments(monitor, value, told):
     assert sent == told
 
 
+@pytest.mark.parametrize(
+    "value",
+    [["a", 1], {"a": "b", "c": None}, {1: "a"}, [["a"]], {"a": ["b"]}, ["x"] * 21, ["x" * 2_001], {}],
+    ids=["list", "dict", "number as key", "nested list", "nested dict", "many", "long", "empty"],
+)
+def test_what_the_user_changes_later_arrives_as_it_was(monitor, value):
+    """Small values are written in the pipeline's thread, long after the flow has gone on with them."""
+
+    @pf_monitor.node
+    def same(given):
+        return given
+
+    def spoil(anything):
+        for member in anything.values() if isinstance(anything, dict) else anything:
+            if isinstance(member, list):
+                member.append(None)
+        anything.update(a="spoilt") if isinstance(anything, dict) else anything.append("spoilt")
+
+    was = {str(key): member for key, member in value.items()} if isinstance(value, dict) else list(value)
+    was = json.loads(json.dumps(was))
+    spoil(same(value))
+    span = monitor.spans()["same"]
+    assert json.loads(span["inputs"]) == {"given": was}
+    assert json.loads(span["output"]) == was
+
+
 def test_a_generator_argument_is_not_consumed(monitor):
     @pf_monitor.node
     def total(numbers):

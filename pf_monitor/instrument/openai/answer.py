@@ -67,7 +67,6 @@ class Answer(Held):
     def __init__(
         self, shape: type[Exchange], asked: bytes | None, form: Format, answered: Any, provider: str, model: str
     ) -> None:
-        super().__init__()
         self._shape = shape
         self._asked = asked
         self._form = form

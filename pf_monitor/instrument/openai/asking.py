@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,8 +12,8 @@ _MOST_REFUSALS = 1_000
 _refusing: set[tuple[str, str]] = set()
 """Base addresses and models that do not know `stream_options`."""
 
-_RAW = "x-stainless-raw-response"
-"""How the client marks a request whose answer the caller wants to read raw."""
+RAW = "x-stainless-raw-response"
+"""The header by which the client marks a request whose answer the caller may read raw, in lower case."""
 
 
 def shall_ask(shape: type[Exchange], model: str, base_url: str, body: Mapping[str, Any]) -> bool:
@@ -57,8 +57,3 @@ def refuses(error: Exception, model: str, base_url: str) -> bool:
     if len(_refusing) < _MOST_REFUSALS:
         _refusing.add((base_url, model))
     return True
-
-
-def is_read_raw(headers: Collection[str]) -> bool:
-    """Whether the caller may read the answer's bytes, as the names of the request's headers tell, in lower case."""
-    return _RAW in headers

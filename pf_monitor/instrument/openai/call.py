@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
@@ -18,40 +16,16 @@ from pf_monitor.model.kinds import Outcome
 from pf_monitor.tokens.bills import Bill
 
 if TYPE_CHECKING:
-    from opentelemetry.util.types import AttributeValue
-
+    from pf_monitor.instrument.openai.endpoint import Endpoint
     from pf_monitor.instrument.openai.operations import Exchange
     from pf_monitor.model.step import Recorder
-
-_AZURE_HOSTS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".azure-api.net")
-_DEFAULT_PORTS = (None, 80, 443)
 
 _MOST_ASKED = 1_000_000
 """Bytes of a request that are read in the pipeline: what is much longer would hold up the whole process there."""
 
 
-class _Endpoint(NamedTuple):
-    """What all calls of a client have in common."""
-
-    provider: str
-    request_id_header: str
-    attributes: Mapping[str, AttributeValue]
-
-
-@lru_cache(maxsize=256)
-def _endpoint(base_url: str, *, is_azure: bool) -> _Endpoint:
-    address = urlsplit(base_url)
-    host, port = address.hostname or "", address.port
-    is_azure = is_azure or host.endswith(_AZURE_HOSTS)
-    provider = "azure.ai.openai" if is_azure else "openai"
-    attributes: dict[str, AttributeValue] = {
-        names.PROVIDER_NAME: provider,
-        names.SYSTEM: provider,
-        names.SERVER_ADDRESS: host,
-    }
-    if port not in _DEFAULT_PORTS:
-        attributes[names.SERVER_PORT] = port or 0
-    return _Endpoint(provider, "x-ms-client-request-id" if is_azure else "X-Client-Request-Id", attributes)
+_SPECIAL = frozenset({"traceparent", "x-client-request-id", "x-ms-client-request-id", asking.RAW})
+"""Headers of the caller's that change what ours are, in lower case."""
 
 
 class Call:
@@ -61,30 +35,45 @@ class Call:
         recorder: Who records it.
         shape: The kind of the exchange.
         request: The request's body, which is the caller's.
-        base_url: Where the client sends requests to.
-        is_azure: Whether the client is one for Azure OpenAI.
+        endpoint: Where the client sends it to.
 
     Attributes:
+        step: The step.
+        context: The context in which it is the current one.
+        asked_for_usage: Whether the usage was asked for where the caller did not.
         response: The HTTP response, once there is one.
     """
 
+    __slots__ = (
+        "_asked",
+        "_endpoint",
+        "_has_kept_request",
+        "_headers",
+        "_model",
+        "_shape",
+        "asked_for_usage",
+        "context",
+        "request",
+        "response",
+        "step",
+    )
+
     def __init__(
-        self, recorder: Recorder, shape: type[Exchange], request: Mapping[str, Any], base_url: str, *, is_azure: bool
+        self, recorder: Recorder, shape: type[Exchange], request: Mapping[str, Any], endpoint: Endpoint
     ) -> None:
         self.request = request
         self.asked_for_usage = False
         self.response: Any = None
         self._shape = shape
-        self._base_url = base_url
         self._headers: dict[str, str] = {}
-        self._endpoint = _endpoint(base_url, is_azure=is_azure)
+        self._endpoint = endpoint
         self._model = model = requested_model(request)
         name = f"{shape.operation} {model}" if model else shape.operation
         self.step, self.context = watch.begin(recorder, shape.kind, name, trace.SpanKind.CLIENT)
         attributes = self.step.attributes
         attributes[names.OPERATION_NAME] = shape.operation
         attributes[names.REQUEST_MODEL] = model
-        attributes.update(self._endpoint.attributes)
+        attributes.update(endpoint.attributes)
         self._asked: bytes | None = None
         self._has_kept_request = False
 
@@ -95,7 +84,7 @@ class Call:
             options: As the caller wrote them.
         """
         self._headers = self._wanted_headers(options.headers)
-        self.asked_for_usage = asking.shall_ask(self._shape, self._model, self._base_url, self.request)
+        self.asked_for_usage = asking.shall_ask(self._shape, self._model, self._endpoint.base_url, self.request)
         return asking.with_usage(options) if self.asked_for_usage else options
 
     def is_refusal(self, error: Exception) -> bool:
@@ -104,7 +93,7 @@ class Call:
         Args:
             error: What the client raised.
         """
-        if self.asked_for_usage and asking.refuses(error, self._model, self._base_url):
+        if self.asked_for_usage and asking.refuses(error, self._model, self._endpoint.base_url):
             self.asked_for_usage = False
             return True
         return False
@@ -112,7 +101,7 @@ class Call:
     def add_headers(self, request: Any) -> None:
         """Add what joins the provider's own logs to an HTTP request that is about to be sent.
 
-        Here, at the end, since the client reads and checks what its options carry three times over.
+        Here, at the end, since all that the client is given before is read, checked and copied many times over.
 
         Args:
             request: A request of httpx.
@@ -121,12 +110,10 @@ class Call:
             request.headers[name] = value
 
     def _wanted_headers(self, given: Any) -> dict[str, str]:
-        """Return the headers that join the request; what the user set stays.
-
-        `traceparent` is W3C's; `X-Client-Request-Id` is the name that OpenAI logs, `x-ms-client-request-id` Azure's.
+        """Return the headers that join the request, W3C's among them, without those that the user set for it.
 
         Args:
-            given: Those of the client's options.
+            given: Those.
         """
         own = self.step.context
         trace_id = f"{own.trace_id:032x}"
@@ -136,11 +123,12 @@ class Call:
             "traceparent": f"00-{trace_id}-{own.span_id:016x}-01",
             self._endpoint.request_id_header: printable[:512],
         }
-        if given and isinstance(given, Mapping):
+        if given and (type(given) is dict or isinstance(given, Mapping)):
             theirs = {name.lower() for name in given}
-            if asking.is_read_raw(theirs):
-                ours["Accept-Encoding"] = "identity"  # the bytes are watched on their way
-            ours = {name: value for name, value in ours.items() if name.lower() not in theirs}
+            if not theirs.isdisjoint(_SPECIAL):
+                if asking.RAW in theirs:
+                    ours["Accept-Encoding"] = "identity"  # the bytes are watched on their way
+                ours = {name: value for name, value in ours.items() if name.lower() not in theirs}
         return ours
 
     def sent(self, request: Any) -> None:

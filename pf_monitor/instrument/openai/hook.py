@@ -7,12 +7,15 @@ and Azure OpenAI alike.
 from __future__ import annotations
 
 import functools
-from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as context_api
+from opentelemetry.context import Context
 
 from pf_monitor import notices, runtime
 from pf_monitor.instrument.openai.answer import JSON
 from pf_monitor.instrument.openai.call import Call
+from pf_monitor.instrument.openai.endpoint import endpoint_of
 from pf_monitor.instrument.openai.operations import shape_of
 from pf_monitor.instrument.openai.streams import Recording, watch
 from pf_monitor.instrument.parentage import attach, detach
@@ -32,18 +35,15 @@ _PREPARER = "_prepare_request"
 """The client's method that is given each HTTP request before it is sent, to change it. Where there is none, requests
 carry no headers of ours."""
 
-_call: ContextVar[Call | None] = ContextVar("pf_monitor_openai_call", default=None)
-"""The call whose request is under way in this thread or task."""
+_CALL = context_api.create_key("pf_monitor-openai-call")
+"""Where OpenTelemetry's context keeps the call whose request is under way. A context variable of our own would be the
+second to be set and reset for each call, and that takes as long as half of a step."""
 
 _REFUSED = object()
 """Stands for the answer of a server that does not know the option by which usage is asked for."""
 
 _MOST_READ = 32_000
 """Bytes of a whole answer that are read once more, in the pipeline; a larger one, as the client has read it."""
-
-_MOST_TEXTS = 256
-_texts: dict[int, tuple[Any, str]] = {}
-"""Of addresses, by their identity, with themselves."""
 
 
 def install(openai: ModuleType) -> None:
@@ -69,7 +69,7 @@ def _sync(request: Any, azure: tuple[type, ...]) -> Any:
         call = None if runtime.off else _open(client, options, azure)
         if call is None:
             return request(client, cast_to, options, *args, **kwargs)
-        token, mine = attach(call.context), _call.set(call)
+        token = attach(Context({**call.context, _CALL: call}))
         try:
             try:
                 answer = request(client, cast_to, call.options_to_send(options), *args, **kwargs)
@@ -83,7 +83,6 @@ def _sync(request: Any, azure: tuple[type, ...]) -> Any:
             call.failed(error)
             raise
         finally:
-            _leave(mine)
             detach(token)
         _answered(call, answer)
         return answer
@@ -98,7 +97,7 @@ def _async(request: Any, azure: tuple[type, ...]) -> Any:
         call = None if runtime.off else _open(client, options, azure)
         if call is None:
             return await request(client, cast_to, options, *args, **kwargs)
-        token, mine = attach(call.context), _call.set(call)
+        token = attach(Context({**call.context, _CALL: call}))
         try:
             try:
                 answer = await request(client, cast_to, call.options_to_send(options), *args, **kwargs)
@@ -112,7 +111,6 @@ def _async(request: Any, azure: tuple[type, ...]) -> Any:
             call.failed(error)
             raise
         finally:
-            _leave(mine)
             detach(token)
         _answered(call, answer)
         return answer
@@ -126,7 +124,7 @@ def _seeing(process: Any) -> Any:
 
     @functools.wraps(process)
     def seeing(*args: Any, **kwargs: Any) -> Any:
-        if (call := _call.get()) is not None:
+        if (call := _current_call()) is not None:
             call.response = kwargs.get("response")
         return process(*args, **kwargs)
 
@@ -138,7 +136,7 @@ def _preparing(prepare: Any) -> Any:
 
     @functools.wraps(prepare)
     def preparing(client: Any, request: Any) -> Any:
-        if (call := _call.get()) is not None:
+        if (call := _current_call()) is not None:
             try:
                 call.add_headers(request)
             except Exception as error:  # noqa: BLE001 - never into the caller
@@ -148,11 +146,9 @@ def _preparing(prepare: Any) -> Any:
     return preparing
 
 
-def _leave(mine: Token[Call | None]) -> None:
-    try:
-        _call.reset(mine)
-    except ValueError:  # the coroutine is closed from elsewhere
-        return
+def _current_call() -> Call | None:
+    call: Call | None = context_api.get_current().get(_CALL)  # type: ignore[assignment]  # nobody else has the key
+    return call
 
 
 def _open(client: Any, options: Any, azure: tuple[type, ...]) -> Call | None:
@@ -165,20 +161,10 @@ def _open(client: Any, options: Any, azure: tuple[type, ...]) -> Call | None:
         recorder = runtime.recorder or runtime.decide()
         if recorder is None:
             return None
-        return Call(recorder, shape, request, _text_of(client.base_url), is_azure=isinstance(client, azure))
+        return Call(recorder, shape, request, endpoint_of(client, azure))
     except Exception as error:  # noqa: BLE001 - never into the caller
         notices.say_once("openai-begin", "pf_monitor could not begin a model call: %r", error)
         return None
-
-
-def _text_of(address: Any) -> str:
-    """Return an address as text. A client gives the same object each time, which takes long to be put together."""
-    kept = _texts.get(id(address))
-    if kept is None or kept[0] is not address:
-        if len(_texts) >= _MOST_TEXTS:
-            _texts.clear()
-        kept = _texts[id(address)] = (address, str(address))
-    return kept[1]
 
 
 def _answered(call: Call, answer: Any) -> None:

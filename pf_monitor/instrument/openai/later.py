@@ -46,9 +46,6 @@ class Held:
 
     __slots__ = ("_held",)
 
-    def __init__(self) -> None:
-        self._held = 0
-
     def hold(self, size: int) -> bool:
         """Take room, until nobody refers to this any more.
 
@@ -64,5 +61,5 @@ class Held:
         return False
 
     def __del__(self) -> None:
-        if self._held:
-            _room.leave(self._held)
+        if held := getattr(self, "_held", 0):
+            _room.leave(held)
