@@ -11,7 +11,7 @@ from servers import server
 from serving import MONITOR, NOT_ENABLED, PROMPTFLOW, UNMONITORED, serve
 
 REQUESTS = 200
-TURNS = 120
+TURNS = 240
 ROUNDS = 5
 TARGET_MS = 0.5
 TARGET_RATIO = 0.25
