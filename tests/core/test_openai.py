@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import openai
 import pytest
@@ -216,6 +217,30 @@ def test_headers_that_the_user_sets_stay(monitor, client, stand_in):
     client.chat.completions.create(model="stand-in", messages=MESSAGES, extra_headers={"X-Client-Request-Id": "mine"})
     [received] = stand_in.ledger()["requests"]
     assert received["x_client_request_id"] == "mine"
+
+
+@pytest.fixture
+def own_client(monkeypatch):
+    """The one that the package makes of its own settings, and asks for its address at each call."""
+    openai._reset_client()
+    monkeypatch.setattr(openai, "base_url", "http://127.0.0.1:1/v1/")
+    monkeypatch.setattr(openai, "api_key", "stand-in")
+    monkeypatch.setattr(openai, "max_retries", 0)
+    yield openai
+    openai._client.close()
+    openai._reset_client()
+
+
+@pytest.mark.parametrize("provider", ["client", "own_client"])
+def test_the_target_is_where_the_call_goes_when_the_address_is_changed(monitor, request, stand_in, provider):
+    client = request.getfixturevalue(provider)
+    for address in ("http://127.0.0.1:1/v1/", f"{stand_in.base_url}/"):
+        client.base_url = address
+        with suppress(openai.APIConnectionError):
+            client.chat.completions.create(model="stand-in", messages=MESSAGES)
+    first, second = monitor.rows("dependencies")
+    assert (first["target"], first["success"]) == ("127.0.0.1:1", "False")
+    assert (second["target"], second["success"]) == (stand_in.url.removeprefix("http://"), "True")
 
 
 def test_a_raw_response_is_read_too(monitor, client, stand_in):

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 _AZURE_HOSTS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".azure-api.net")
 _DEFAULT_PORTS = (None, 80, 443)
 
-_ADDRESS = "_base_url"
-"""The client's own attribute. Where there is none its property is asked, which imports something each time."""
-
 _MOST = 256
 _known: dict[int, Endpoint] = {}
 """By the identity of their address."""
@@ -48,7 +45,7 @@ def endpoint_of(client: Any, azure: tuple[type, ...]) -> Endpoint:
         client: A client of the `openai` package.
         azure: The classes of clients for Azure OpenAI.
     """
-    address = vars(client).get(_ADDRESS) or client.base_url
+    address = client.base_url
     known = _known.get(id(address))
     if known is None or known.address is not address:
         if len(_known) >= _MOST:
