@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from opentelemetry import baggage
@@ -35,7 +34,9 @@ _BAGGAGE = {
 request_ids: list[Callable[[], str | None]] = []
 """Who can name the request that is being served; each server's hook adds its own."""
 
-_ambient: ContextVar[Mapping[str, str]] = ContextVar("pf_monitor_correlation", default=MappingProxyType({}))
+_NOTHING: Mapping[str, str] = {}
+
+_ambient: ContextVar[Mapping[str, str]] = ContextVar("pf_monitor_correlation", default=_NOTHING)
 """What was set outside any flow: it holds for the flows that are started from there."""
 
 
