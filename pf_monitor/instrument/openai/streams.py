@@ -37,8 +37,8 @@ _TAIL_BYTES = 64
 
 _NO_USAGE = b',"usage":null'
 
-_LAST_WITHOUT_USAGE = _NO_USAGE + b"}\n\n"
-_CUT = -len(_LAST_WITHOUT_USAGE)
+_END = b"}\n\n"
+_LAST_WITHOUT_USAGE = _NO_USAGE + _END
 
 _HANDS_ON = ("BoundSyncStream", "BoundAsyncStream")
 """Classes of httpx and httpx2."""
@@ -51,30 +51,37 @@ class Recording:
         call: Whose answer it is.
         is_stream: Whether it comes as server-sent events; else it is one JSON document.
         hides_usage: Whether the caller shall not see the usage chunk.
+
+    Attributes:
+        kept: What has come.
+        cut: How an event ends of which only this has to be cut; empty where nothing is hidden.
+        is_plain: Whether something has come, and nothing of it is held back.
     """
+
+    __slots__ = ("_call", "_complete", "_is_stream", "_late", "_rest", "cut", "is_plain", "kept")
 
     def __init__(self, call: Call, *, is_stream: bool, hides_usage: bool) -> None:
         self._call = call
         self._is_stream = is_stream
-        self._hides_usage = hides_usage
-        self._kept = bytearray()  # copied: keeping each piece would have the next one made where the cache is cold
+        self.kept = bytearray()  # copied: keeping each piece would have the next one made where the cache is cold
         self._late: deque[bytes] = deque(maxlen=_LATE_EVENTS)
         self._rest = b""
         self._complete = False
+        self.cut = _LAST_WITHOUT_USAGE if hides_usage else b""
+        self.is_plain = False
 
     def take(self, data: bytes) -> bytes:
         """Take bytes from the socket, and return those that the caller shall see."""
-        kept = self._kept
+        kept = self.kept
         if not kept:
             self._call.first_chunk()
+            self.is_plain = True
         if len(kept) < _MOST_BYTES:
             kept += data
         else:
             self._take_beyond(data)
-        if not self._hides_usage:
+        if not self.cut:
             return data
-        if data.endswith(_LAST_WITHOUT_USAGE) and data.find(b"\n") == len(data) - 2 and not self._rest:
-            return data[:_CUT] + b"}\n\n"  # one event, as nearly all come
         if data.endswith(b"\n\n") and not self._rest:  # whole events, as they mostly come
             plain = data.replace(_NO_USAGE, b"")
             if b'"usage"' not in plain:
@@ -97,8 +104,8 @@ class Recording:
         call = self._call
         if call.step.ended:
             return
-        answer = b"".join((self._kept, *self._late))
-        self._kept.clear()
+        answer = b"".join((self.kept, *self._late))
+        self.kept.clear()
         self._late.clear()
         is_complete = self._complete or _is_complete(answer)
         form = _EVENTS if self._is_stream or not answer else JSON
@@ -112,9 +119,11 @@ class Recording:
         data = self._rest + data
         cut = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
         if cut < 4:  # not one event is complete
-            self._rest = data
-            return b""
+            cut = 0
         self._rest = data[cut:]
+        self.is_plain = not self._rest
+        if not cut:
+            return b""
         ready = data[:cut]
         if b'"usage"' not in ready:
             return ready
@@ -214,10 +223,14 @@ def _watched_stream(base: Any) -> Callable[[Any, Recording], Any]:
 
         def __iter__(self) -> Iterator[bytes]:
             recording = self._recording
-            take = recording.take
+            take, kept, cut = recording.take, recording.kept, recording.cut
             try:
                 for data in _source(self._stream):
-                    if shown := take(data):
+                    event = data.removesuffix(cut)
+                    if event is not data and b"\n" not in event and recording.is_plain and len(kept) < _MOST_BYTES:
+                        kept += data  # one event, as nearly all come: to call `take` for it would take twice as long
+                        yield event + _END
+                    elif shown := take(data):
                         yield shown
                 if rest := recording.rest():
                     yield rest
@@ -256,11 +269,15 @@ def _watched_async_stream(base: Any) -> Callable[[Any, Recording], Any]:
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             recording = self._recording
-            take = recording.take
+            take, kept, cut = recording.take, recording.kept, recording.cut
             source = _source(self._stream).__aiter__()
             try:
                 async for data in source:
-                    if shown := take(data):
+                    event = data.removesuffix(cut)
+                    if event is not data and b"\n" not in event and recording.is_plain and len(kept) < _MOST_BYTES:
+                        kept += data  # likewise
+                        yield event + _END
+                    elif shown := take(data):
                         yield shown
                 if rest := recording.rest():
                     yield rest
