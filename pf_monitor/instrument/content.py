@@ -29,8 +29,8 @@ BUDGET = 60_000
 
 _MOST_ELEMENTS = 5_000
 _DEEPEST = 32
-_SMALL = 2_000
-_FEW = 20
+_SMALL, _FEW = 2_000, 20
+"""Characters of a short text, and members of a dict or list that is small if all of them are short."""
 _SCALARS = frozenset({int, float, bool, type(None)})
 _MODEST = 20_000
 """Characters of a value of plain types that needs no walk: far from any limit, whatever it consists of."""

@@ -61,5 +61,5 @@ class Held:
         return False
 
     def __del__(self) -> None:
-        if held := getattr(self, "_held", 0):
+        if held := getattr(self, "_held", 0):  # most often it is there: only what never held anything has none
             _room.leave(held)
