@@ -116,7 +116,7 @@ def _is_just_settled() -> bool:
 
 
 def _is_wanted() -> bool:
-    """Whether recording is switched on: asked before each line while it is not, and a fraction of all settings."""
+    """Whether recording is switched on: asked again and again while it is not, and a fraction of all settings."""
     from pf_monitor.flowfile.settings import from_flow_files
 
     enabled = _overrides.get("enabled")

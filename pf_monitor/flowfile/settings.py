@@ -70,7 +70,7 @@ def _settings(path: Path) -> Settings | None:
 
 @functools.lru_cache(maxsize=_MOST_FILES)
 def _settings_in(path: Path, state: tuple[int, int, int]) -> Settings | None:
-    """Read a file, once as long as its state is the same: where the monitor stays off, each request asks for it."""
+    """Read a file, once as long as its state is the same: where the monitor stays off, it is asked for often."""
     document = _read(path, state)
     if document is None:
         return None

@@ -32,6 +32,8 @@ _DEEPEST = 32
 _SMALL, _FEW = 2_000, 20
 """Characters of a short text, and members of a dict or list that is small if all of them are short."""
 _SCALARS = frozenset({int, float, bool, type(None)})
+_LARGE = object()
+"""Stands for a copy of what is not small."""
 _MODEST = 20_000
 """Characters of a value of plain types that needs no walk: far from any limit, whatever it consists of."""
 _CONTAINER, _ELEMENT = 500, 5
@@ -78,14 +80,14 @@ def keep(step: Step, name: str, value: Any) -> None:
         name: Its attribute.
         value: Any object at all; it may change from now on.
     """
-    if _is_small(value):
-        if step.unwritten is None:
-            step.unwritten = {}
-            step.unfinished = _write
-        kind = type(value)
-        step.unwritten[name] = value.copy() if kind is dict or kind is list else value
-    else:
+    small = _small_copy(value)
+    if small is _LARGE:
         step.keep(name, to_json(value))
+        return
+    if step.unwritten is None:
+        step.unwritten = {}
+        step.unfinished = _write
+    step.unwritten[name] = small
 
 
 def _write(step: Step) -> None:
@@ -101,10 +103,8 @@ def copied(value: Any, budget: Budget) -> Any:
         value: Any object at all.
         budget: What may be spent on it, and on others with it.
     """
-    if _is_small(value):
-        kind = type(value)
-        return value.copy() if kind is dict or kind is list else value
-    return _plain(value, budget, 0)
+    small = _small_copy(value)
+    return _plain(value, budget, 0) if small is _LARGE else small
 
 
 def clean(text: str) -> str:
@@ -143,19 +143,20 @@ class Budget:
         return self.characters <= 0 or self.elements <= 0
 
 
-def _is_small(value: Any) -> bool:
-    """Whether a value is a short scalar, or a flat dict or list of a few: it needs no walk, and a copy is cheap."""
+def _small_copy(value: Any) -> Any:
+    """Return a short scalar, or a copy of a flat dict or list of a few; `_LARGE` for what needs a walk."""
     kind = type(value)
     if kind is not dict and kind is not list:
-        return len(value) <= _SMALL if kind is str else kind in _SCALARS
+        return value if (len(value) <= _SMALL if kind is str else kind in _SCALARS) else _LARGE
     if len(value) > _FEW:
-        return False
-    members: Sequence[Any] = (*value, *value.values()) if kind is dict else value
+        return _LARGE
+    copy = value.copy()  # first, since another thread may change what was looked at
+    members: Sequence[Any] = (*copy, *copy.values()) if kind is dict else copy
     for member in members:
         kind = type(member)
         if not (len(member) <= _SMALL if kind is str else kind in _SCALARS):
-            return False
-    return True
+            return _LARGE
+    return copy
 
 
 def _room_after(value: Any, room: int) -> int:

@@ -35,6 +35,7 @@ request_ids: list[Callable[[], str | None]] = []
 """Who can name the request that is being served; each server's hook adds its own."""
 
 _NOTHING: Mapping[str, str] = {}
+"""Not a proxy: it is copied for each request, and a dict is copied faster."""
 
 _ambient: ContextVar[Mapping[str, str]] = ContextVar("pf_monitor_correlation", default=_NOTHING)
 """What was set outside any flow: it holds for the flows that are started from there."""

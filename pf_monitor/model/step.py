@@ -366,7 +366,7 @@ class Step(Span):
         with _lock:
             if self.outcome is not None:
                 return
-            self.duration_ns = self.recorder.tick() - self.start_tick
+            self.duration_ns = self.elapsed_ns()
             if self.within is not None and self.within.ended and not self.counted_in_flow:
                 self.attributes[names.LATE] = "true"
             if self.kind.is_flow and self.flow is not None:

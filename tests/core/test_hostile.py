@@ -97,10 +97,12 @@ def test_what_the_user_changes_later_arrives_as_it_was(monitor, value):
         for member in anything.values() if isinstance(anything, dict) else anything:
             if isinstance(member, list):
                 member.append(None)
-        anything.update(a="spoilt") if isinstance(anything, dict) else anything.append("spoilt")
+        if isinstance(anything, dict):
+            anything["a"] = "spoilt"
+        else:
+            anything.append("spoilt")
 
-    was = {str(key): member for key, member in value.items()} if isinstance(value, dict) else list(value)
-    was = json.loads(json.dumps(was))
+    was = json.loads(json.dumps(value))  # as JSON has it: a key is a text
     spoil(same(value))
     span = monitor.spans()["same"]
     assert json.loads(span["inputs"]) == {"given": was}
