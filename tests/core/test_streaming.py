@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 
+import httpx
 import openai
 import pytest
 
@@ -134,6 +135,28 @@ async def test_async_azure(monitor, stand_in):
     assert row["customDimensions"]["gen_ai.usage.output_tokens"] == str(
         stand_in.ledger()["totals"]["completion_tokens"]
     )
+
+
+@pytest.mark.parametrize("cut", [1, 20, 60, -30, -17, -1])
+def test_an_event_that_comes_in_two_pieces_is_shown_whole(monitor, cut):
+    """How a network cuts a stream is chance; here it is chosen, by a transport that gives what it is told."""
+    events = [
+        b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"%b"}}],"usage":null}\n\n' % word
+        for word in (b"one", b" two", b" three")
+    ]
+    usage = {"id": "c", "choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}}
+    last = b"data: %b\n\ndata: [DONE]\n\n" % json.dumps(usage).encode()
+    pieces = [events[0], events[1][:cut], events[1][cut:], events[2], last]
+
+    def answer(_request):
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=iter(pieces))
+
+    with openai.OpenAI(api_key="none", http_client=httpx.Client(transport=httpx.MockTransport(answer))) as client:
+        chunks = list(client.chat.completions.create(**QUESTION, stream=True))
+    assert [chunk.choices[0].delta.content for chunk in chunks] == ["one", " two", " three"]
+    assert not any("usage" in chunk.model_fields_set for chunk in chunks)
+    [row] = monitor.rows("dependencies")
+    assert row["customDimensions"]["gen_ai.usage.output_tokens"] == "3"
 
 
 def test_a_whole_answer_read_by_streaming_response(monitor, client, stand_in):
